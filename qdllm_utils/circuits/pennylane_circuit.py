@@ -1,0 +1,30 @@
+"""The circuit read by PennyLane: the independent reference for every test, and the way to other devices."""
+
+import pennylane as qml
+
+from qdllm_utils.circuits.ansatz import Circuit
+
+OPERATIONS = {"RX": qml.RX, "RY": qml.RY, "RZ": qml.RZ, "RZZ": qml.IsingZZ, "CNOT": qml.CNOT}
+
+
+def apply(circuit: Circuit, inputs, weights) -> None:
+    """Queue the gates of the circuit in a PennyLane function.
+
+    inputs: (n_inputs,) or, for PennyLane's own broadcasting, (n_inputs, B); weights: (n_weights,); radians.
+    """
+    for gate in circuit.gates:
+        operation = OPERATIONS[gate.name]
+        if gate.source == "none":
+            operation(wires=gate.wires)
+        else:
+            operation((inputs if gate.source == "input" else weights)[gate.index], wires=gate.wires)
+
+
+def qnode(circuit: Circuit, device: str = "default.qubit", **options) -> qml.QNode:
+    """A QNode f(inputs, weights) -> list of n <Z_j>, on any PennyLane device. options go to the QNode."""
+
+    def function(inputs, weights):
+        apply(circuit, inputs, weights)
+        return [qml.expval(qml.PauliZ(wire)) for wire in range(circuit.n_qubits)]
+
+    return qml.QNode(function, qml.device(device, wires=circuit.n_qubits), **options)
