@@ -1,0 +1,136 @@
+"""What an experiment is: the tasks, the scales, the presets, and every knob of a run, on one screen.
+
+Nothing here imports a heavy library: a notebook checks its parameters before anything is computed.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from qdllm_utils.errors import InputError, choose
+
+
+@dataclass(frozen=True)
+class Task:
+    """A classification task of the paper: its table, its folder in the authors' data, its classes."""
+
+    name: str
+    title: str
+    table: str
+    folder: str
+    classes: tuple[str, ...]
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task("emotion", "Emotion analysis", "table4", "senti", ("neg", "pos")),
+        Task("hiding", "Hiding detection", "table5", "stega", ("neg", "pos")),
+        Task("thematic", "Thematic analysis", "table6", "topic", ("business", "sci", "sport", "world")),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large a run is; a scale never enters a row's key, only what it stands for does.
+
+    generated: texts for each class of the generated corpora (0: the authors' data).
+    max_texts: at most so many texts of a corpus, drawn evenly from the classes (0: all).
+    embedder: the frozen embedder, a name of texts/pretrained.py. twins: the five LLMs as their 1:1000 twins.
+    paper_sizes: the compression students in the paper's sizes, or small ones.
+    pretraining_steps: optimiser steps of a twin on the task's text, batch 32.
+    """
+
+    name: str
+    generated: int
+    max_texts: int
+    embedder: str
+    twins: bool
+    paper_sizes: bool
+    pretraining_steps: int
+    seeds: int
+
+
+SCALES = {
+    scale.name: scale
+    for scale in (
+        Scale("demo", 200, 0, "minilm", twins=True, paper_sizes=False, pretraining_steps=40, seeds=2),
+        Scale("cpu", 0, 10_000, "minilm", twins=True, paper_sizes=False, pretraining_steps=400, seeds=5),
+        Scale("paper", 0, 0, "bert", twins=False, paper_sizes=True, pretraining_steps=0, seeds=5),
+    )
+}
+
+POOLINGS = ("last", "mean", "cls")
+SCALINGS = ("minmax", "tanh")
+DIVERGENCES = ("jensen_shannon", "released")
+SCHEDULES = ("constant", "cosine")
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """Every knob of the quantum student and its training. The defaults are the preset `paper`.
+
+    layers, qubits: of the circuit. pooling: which hidden states of the embedder make E (last: the last
+    position after padding to 60 tokens, as released; mean: over the text's tokens; cls: the first).
+    scaling: how Linear(E) becomes angles (minmax: per row to [0, 10] rad, as released; tanh: E standardised
+    on the training rows, z = pi/2 (1 + tanh)). alpha, temperature, divergence: of the loss (paper, eq. 14).
+    """
+
+    layers: int = 11
+    qubits: int = 11
+    pooling: str = "last"
+    scaling: str = "minmax"
+    epochs: int = 10
+    batch_size: int = 8
+    learning_rate: float = 0.06
+    schedule: str = "constant"
+    alpha: float = 0.9
+    temperature: float = 2.0
+    divergence: str = "jensen_shannon"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run, in one sentence."""
+        choose(self.pooling, POOLINGS, "pooling")
+        choose(self.scaling, SCALINGS, "scaling")
+        choose(self.divergence, DIVERGENCES, "divergence")
+        choose(self.schedule, SCHEDULES, "schedule")
+        for name, low, high in (
+            ("layers", 1, 100),
+            ("qubits", 2, 20),
+            ("epochs", 1, 1000),
+            ("batch_size", 1, 4096),
+            ("learning_rate", 1e-9, 10),
+            ("alpha", 0, 1),
+            ("temperature", 1e-3, 100),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not low <= value <= high:
+                raise InputError(f"{name} is {value!r}: it must lie between {low} and {high}.")
+
+
+PRESETS = {
+    "paper": Knobs(),
+    "released": Knobs(layers=2, alpha=0.5, divergence="released"),
+    "tuned": Knobs(
+        layers=2, pooling="mean", scaling="tanh", learning_rate=0.003, schedule="cosine", batch_size=32
+    ),
+}
+
+
+def knobs(preset: str, **changes: Any) -> Knobs:
+    """The knobs of a preset with those of `changes` that are not None set on top."""
+    base = PRESETS[choose(preset, PRESETS, "preset")]
+    allowed = {field.name for field in fields(Knobs)}
+    for name in changes:
+        choose(name, sorted(allowed), "knob")
+    return replace(base, **{name: value for name, value in changes.items() if value is not None})
+
+
+def changed(preset: str, chosen: Knobs) -> dict[str, Any]:
+    """The knobs that differ from the preset's, for captions."""
+    base = PRESETS[preset]
+    return {
+        field.name: getattr(chosen, field.name)
+        for field in fields(Knobs)
+        if getattr(chosen, field.name) != getattr(base, field.name)
+    }

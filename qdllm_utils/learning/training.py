@@ -1,0 +1,165 @@
+"""One training loop for every student: Adam, best-on-validation checkpoint, many seeds at once.
+
+A student is a torch module with a leading axis of S independent copies (one a seed):
+
+    seeds                the S seeds; copy s is initialised from seeds[s] alone
+    logits(batch)        (S, B, C)
+    losses(batch, epoch) (S, B), one value a row
+    settings             learning_rate, weight_decay, batch_size, epochs, schedule
+
+A batch is a dictionary of tensors (S, B, ...), rows gathered from the data's tensors (N, ...).
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+Data = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a student is trained. learning_rate of Adam (AdamW with weight_decay > 0), batch_size in rows."""
+
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    schedule: str = "constant"
+    weight_decay: float = 0.0
+    warmup: float = 0.0
+    clip: float = 0.0
+
+
+class Student(Protocol):
+    """What the loop needs of a student; see the module's text."""
+
+    seeds: list[int]
+    settings: Settings
+
+    def logits(self, batch: Data) -> Tensor: ...  # noqa: D102
+    def losses(self, batch: Data, epoch: int) -> Tensor: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a training run leaves behind, for each of the S copies.
+
+    best_epoch, validation: lists of S, the epoch (from 1) of the best validation accuracy and that accuracy.
+    history: validation accuracies, one list of S an epoch. epoch_seconds: wall time of one epoch of one
+    copy, without validation: the mean over epochs, divided by S.
+    """
+
+    best_epoch: list[int]
+    validation: list[float]
+    history: list[list[float]]
+    epoch_seconds: float
+
+
+def rows(data: Data, index: Tensor) -> Data:
+    """The rows `index` (S, B) of every tensor of the data, each (S, B, ...)."""
+    return {name: values[index] for name, values in data.items()}
+
+
+def epoch_batches(n_rows: int, batch_size: int, generators: list[torch.Generator]) -> Tensor:
+    """A shuffled order for each seed, cut into batches: (batches, S, batch_size); the last partial one dropped.
+
+    A batch size above the number of rows means one batch of all rows.
+    """
+    size = min(batch_size, n_rows)
+    orders = torch.stack([torch.randperm(n_rows, generator=generator) for generator in generators])
+    return orders[:, : n_rows // size * size].reshape(len(generators), -1, size).transpose(0, 1)
+
+
+@torch.inference_mode()
+def predict(student: Any, data: Data, batch_size: int = 256) -> Tensor:
+    """The logits of every row, (S, N, C), on the CPU."""
+    student.eval()
+    copies = len(student.seeds)
+    n_rows = len(next(iter(data.values())))
+    parts = []
+    for start in range(0, n_rows, batch_size):
+        index = torch.arange(start, min(start + batch_size, n_rows)).expand(copies, -1)
+        parts.append(student.logits(rows(data, index)).cpu())
+    return torch.cat(parts, dim=1)
+
+
+def accuracies(student: Any, data: Data) -> Tensor:
+    """The accuracy of each copy, (S,)."""
+    predicted = predict(student, data).argmax(dim=-1)
+    return (predicted == data["labels"].cpu()).double().mean(dim=1)
+
+
+def fit(student: Any, train: Data, validation: Data, label: str = "training") -> Fit:
+    """Train all copies together and leave each at its best validation checkpoint (the earliest of equals).
+
+    Every copy has its own batch order, drawn from its seed; Adam acts element by element, so training
+    copies together equals training them one by one, up to rounding.
+    """
+    settings: Settings = student.settings
+    generators = [torch.Generator().manual_seed(seed) for seed in student.seeds]
+    device = next(student.parameters()).device
+    train = {name: values.to(device) for name, values in train.items()}
+    validation = {name: values.to(device) for name, values in validation.items()}
+    optimiser = torch.optim.AdamW(
+        student.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+    n_rows = len(train["labels"])
+    batches_each = len(epoch_batches(n_rows, settings.batch_size, generators[:1]))
+    total = settings.epochs * batches_each
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(settings, step, total))
+    generators = [torch.Generator().manual_seed(seed) for seed in student.seeds]
+    best = torch.full((len(student.seeds),), -1.0, dtype=torch.float64)
+    best_epoch = torch.zeros(len(student.seeds), dtype=torch.long)
+    kept = {name: values.clone() for name, values in student.state_dict().items()}
+    history, seconds = [], 0.0
+    with tqdm(total=total, desc=label, unit="step", mininterval=5) as bar:
+        for epoch in range(settings.epochs):
+            start = time.perf_counter()
+            student.train()
+            for index in epoch_batches(n_rows, settings.batch_size, generators):
+                loss = student.losses(rows(train, index.to(device)), epoch).mean(dim=1).sum()
+                optimiser.zero_grad()
+                loss.backward()
+                if settings.clip:
+                    torch.nn.utils.clip_grad_norm_(student.parameters(), settings.clip)
+                optimiser.step()
+                scheduler.step()
+                bar.update()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            seconds += time.perf_counter() - start
+            accuracy = accuracies(student, validation)
+            history.append(accuracy.tolist())
+            better = accuracy > best
+            best = torch.where(better, accuracy, best)
+            best_epoch[better] = epoch + 1
+            keep(kept, student.state_dict(), better)
+            bar.set_postfix(validation=f"{accuracy.mean():.3f}")
+    student.load_state_dict(kept)
+    per_copy = seconds / settings.epochs / len(student.seeds)
+    return Fit(best_epoch.tolist(), best.tolist(), history, per_copy)
+
+
+def keep(kept: Data, state: Data, better: Tensor) -> None:
+    """Copy the state of the copies that are better into `kept`; a single copy is kept whole."""
+    for name, values in state.items():
+        if len(better) == 1:
+            if better[0]:
+                kept[name].copy_(values)
+        else:
+            kept[name][better] = values[better.to(values.device)]
+
+
+def rate(settings: Settings, step: int, total: int) -> float:
+    """The factor on the learning rate: linear warm-up, then constant, or a cosine down to zero."""
+    warmup = settings.warmup * total
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    if settings.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1.0, total - warmup))))
+    return 1.0

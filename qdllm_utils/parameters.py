@@ -1,0 +1,107 @@
+"""Notebook parameters: read from the notebook's own namespace, checked by name, type and range.
+
+papermill lets an unknown name pass with exit status 0 and hands 'false' over as a string; here both are
+caught before anything heavy is imported.
+"""
+
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any
+
+from qdllm_utils.config import SCALES, Knobs, Scale, knobs
+from qdllm_utils.errors import InputError, choose
+
+IPYTHON_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython", "read_parameters"}
+TEACHERS = ("bloomz-1.1b", "bloomz-3b", "opt", "llama2", "llama3", "minilm")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """A notebook's checked parameters, with the names that the notebook declares."""
+
+    values: dict[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        """parameters.teacher, parameters.seeds ..."""
+        try:
+            return self.values[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @property
+    def size(self) -> Scale:
+        """The scale chosen."""
+        return SCALES[self.values["scale"]]
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """The teachers asked for: one, or the paper's five for `all`."""
+        teacher = self.values["teacher"]
+        return TEACHERS[:5] if teacher == "all" else (teacher,)
+
+    @property
+    def seed_list(self) -> range:
+        """The student seeds, 0, 1, ... ; as many as asked for, or the scale's number."""
+        return range(self.values["seeds"] or self.size.seeds)
+
+    @property
+    def knobs(self) -> Knobs:
+        """The preset with the notebook's own knobs on top."""
+        names = [name for name in Knobs.__dataclass_fields__ if name in self.values]
+        return knobs(self.values["preset"], **{name: self.values[name] for name in names})
+
+
+def read_parameters(namespace: dict[str, Any]) -> Parameters:
+    """Check the parameters of a notebook; `namespace` is its globals().
+
+    The parameters cell annotates each one (`seeds: int = 5`): the annotations say which names and types
+    there are. Raises InputError for an unknown name, a wrong type, or a value out of range.
+    """
+    declared: dict[str, Any] = namespace.get("__annotations__", {})
+    for name, value in namespace.items():
+        private = name.startswith("_") or name in IPYTHON_NAMES or isinstance(value, types.ModuleType)
+        if not private and name not in declared:
+            raise InputError(f"Unknown parameter {name!r}: this notebook takes {', '.join(declared)}.")
+    values = {name: convert(name, namespace[name], kind) for name, kind in declared.items()}
+    if "scale" in values:
+        choose(values["scale"], SCALES, "scale")
+    if "teacher" in values:
+        check_teacher(values["teacher"])
+    if values.get("seeds") is not None and not 1 <= values["seeds"] <= 1000:
+        raise InputError(f"seeds is {values['seeds']}: it must be a whole number from 1 to 1000.")
+    parameters = Parameters(values)
+    if "preset" in values:
+        _ = parameters.knobs
+    return parameters
+
+
+def check_teacher(teacher: str) -> None:
+    """A known name, `all`, a local folder or a hub id (with a slash); anything else is an InputError."""
+    if "/" not in teacher and teacher not in (*TEACHERS, "all"):
+        raise InputError(
+            f"Unknown teacher {teacher!r}: choose one of {', '.join(TEACHERS)}, all, "
+            "a hub id (owner/name) or the path of a local folder (./name)."
+        )
+
+
+def convert(name: str, value: Any, kind: Any) -> Any:
+    """`value` as the annotated type; papermill's strings 'true', 'false', 'none' and digits are understood."""
+    options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    if type(None) in options and (value is None or str(value).lower() in ("none", "")):
+        return None
+    wanted = next(option for option in options if option is not type(None))
+    if wanted is bool and str(value).lower() in ("true", "false", "1", "0"):
+        return str(value).lower() in ("true", "1")
+    if wanted is str and isinstance(value, str):
+        return value
+    if wanted in (int, float) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = float("nan")
+        if wanted is float and number == number:
+            return number
+        if wanted is int and number == number and number.is_integer():
+            return int(number)
+    raise InputError(f"{name} is {value!r}: it must be of type {wanted.__name__}.")

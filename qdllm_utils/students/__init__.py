@@ -1,0 +1,1 @@
+"""The students: the quantum one and what it is compared with, a file each."""

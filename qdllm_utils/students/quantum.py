@@ -1,0 +1,103 @@
+"""QD-LLM's student: E -> Linear(d, n) -> angles -> circuit -> <Z_j> -> Linear(n, C) (paper, eqs. 4 to 13).
+
+S students (one a seed) live in one module: every parameter has a leading axis S, so that ten seeds are
+trained for little more than the price of one.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from qdllm_utils.circuits.ansatz import Circuit, qdllm_circuit
+from qdllm_utils.circuits.simulator import simulator
+from qdllm_utils.config import Knobs
+from qdllm_utils.learning.losses import qdllm_loss
+from qdllm_utils.learning.training import Data, Settings
+
+ANGLE_RANGE = 10.0  # rad; the released code scales each row to [0, 10]
+WEIGHT_SD = 0.01  # rad; MindQuantum's default initialisation of a circuit's parameters
+
+
+class QuantumStudents(nn.Module):
+    """S quantum students on frozen embeddings.
+
+    dimension: of E; classes: C; seeds: one a student. The batch holds `features` (S, B, dimension),
+    `teacher` logits (S, B, C) and `labels` (S, B).
+    Trainable parameters of one student: (dimension + 1) n + circuit + (n + 1) C; 9,275 for d = 768, n = 11,
+    L = 11, C = 2.
+    """
+
+    name = "quantum"
+
+    def __init__(self, dimension: int, classes: int, knobs: Knobs, seeds: list[int]) -> None:
+        """Initialise each student from its own seed (linear layers as torch does, angles N(0, 0.01^2))."""
+        super().__init__()
+        self.knobs, self.seeds, self.classes = knobs, list(seeds), classes
+        self.settings = Settings(knobs.learning_rate, knobs.batch_size, knobs.epochs, knobs.schedule)
+        circuit = self.circuit()
+        self.simulator = simulator(circuit)
+        shapes = {
+            "reduce_weight": (dimension, circuit.n_inputs),
+            "reduce_bias": (circuit.n_inputs,),
+            "angles": (circuit.n_weights,),
+            "head_weight": (circuit.n_qubits, classes),
+            "head_bias": (classes,),
+        }
+        bounds = {"reduce": 1 / math.sqrt(dimension), "head": 1 / math.sqrt(circuit.n_qubits)}
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        for name, shape in shapes.items():
+            copies = []
+            for generator in generators:
+                if name == "angles":
+                    copies.append(WEIGHT_SD * torch.randn(shape, generator=generator))
+                else:
+                    bound = bounds[name.split("_")[0]]
+                    copies.append(bound * (2 * torch.rand(shape, generator=generator) - 1))
+            setattr(self, name, nn.Parameter(torch.stack(copies)))
+        self.register_buffer("centre", torch.zeros(len(self.seeds), dimension))
+        self.register_buffer("spread", torch.ones(len(self.seeds), dimension))
+
+    def circuit(self) -> Circuit:
+        """The circuit of these students, as data."""
+        return qdllm_circuit(self.knobs.qubits, self.knobs.layers)
+
+    def prepare(self, features: Tensor) -> None:
+        """Learn from the training rows (N, dimension) what scaling `tanh` needs: their mean and spread."""
+        if self.knobs.scaling == "tanh":
+            self.centre[:] = features.mean(dim=0)
+            self.spread[:] = features.std(dim=0).clamp_min(1e-6)
+
+    def encode(self, features: Tensor) -> Tensor:
+        """The encoder's angles, (S, B, n) in rad, from E (S, B, dimension).
+
+        minmax: each row of Linear(E) scaled so that its least entry is 0 and its greatest 10 rad.
+        tanh: z = pi/2 (1 + tanh(Linear(E))), E standardised on the training rows.
+        """
+        if self.knobs.scaling == "tanh":
+            features = (features - self.centre[:, None]) / self.spread[:, None]
+        z = features @ self.reduce_weight + self.reduce_bias[:, None]
+        if self.knobs.scaling == "tanh":
+            return math.pi / 2 * (1 + torch.tanh(z))
+        low, high = z.amin(dim=-1, keepdim=True), z.amax(dim=-1, keepdim=True)
+        return ANGLE_RANGE * (z - low) / (high - low).clamp_min(1e-12)
+
+    def expectations(self, inputs: Tensor) -> Tensor:
+        """<Z_j> of every qubit, (S, B, n), from the encoder's angles."""
+        return self.simulator(inputs, self.angles)
+
+    def logits(self, batch: Data) -> Tensor:
+        """(S, B, C)."""
+        z = self.expectations(self.encode(batch["features"]))
+        return z @ self.head_weight + self.head_bias[:, None]
+
+    def losses(self, batch: Data, epoch: int) -> Tensor:
+        """The paper's loss (eq. 14) of each row, (S, B)."""
+        k = self.knobs
+        return qdllm_loss(
+            self.logits(batch), batch["teacher"], batch["labels"], k.alpha, k.temperature, k.divergence
+        )
+
+    def trainable(self) -> int:
+        """Trainable parameters of one student."""
+        return sum(values[0].numel() for values in self.parameters())

@@ -1,0 +1,227 @@
+"""Teachers: pre-trained weights -> LoRA in a sequence classifier -> merged -> class logits of every text.
+
+One path for the paper's five LLMs (or their twins), for MiniLM, and for any other model of transformers
+(a hub id or a local folder). LoRA: W = W0 + B A (paper, eqs. 2 and 3), merged after fine-tuning.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from qdllm_utils.config import Scale
+from qdllm_utils.errors import InputError
+from qdllm_utils.texts import pretrained
+from qdllm_utils.texts.embeddings import MAX_TOKENS
+
+
+@dataclass(frozen=True)
+class Named:
+    """A teacher that has a name: its hub id and the modules that LoRA adapts (as Table 3's counts imply)."""
+
+    hub: str
+    targets: tuple[str, ...]
+
+
+NAMED = {
+    "bloomz-1.1b": Named("bigscience/bloomz-1b1", ("query_key_value",)),
+    "bloomz-3b": Named("bigscience/bloomz-3b", ("query_key_value",)),
+    "opt": Named("facebook/opt-6.7b", ("q_proj", "v_proj")),
+    "llama2": Named("meta-llama/Llama-2-7b-hf", ("q_proj", "k_proj", "v_proj")),
+    "llama3": Named("meta-llama/Meta-Llama-3-8B", ("q_proj", "k_proj", "v_proj")),
+    "minilm": Named(pretrained.MINILM_NAME, ("query", "value")),
+}
+
+
+@dataclass(frozen=True)
+class TeacherSpec:
+    """How a teacher is made; this, the data and the split are a teacher's identity.
+
+    model: hub id, `twin of <hub id>`, or a hash of a local folder. rank: of LoRA (alpha = 2 rank).
+    targets: the adapted modules, empty for PEFT's own choice for the model's type.
+    """
+
+    name: str
+    model: str
+    targets: tuple[str, ...]
+    rank: int
+    learning_rate: float
+    epochs: int
+    batch_size: int
+    pretraining_steps: int = 0
+    seed: int = 0
+
+    @property
+    def twin(self) -> bool:
+        """Whether this is a 1:1000 twin."""
+        return self.pretraining_steps > 0
+
+
+def teacher_spec(name: str, scale: Scale) -> TeacherSpec:
+    """The teacher of a name at a scale: a named one, a hub id or a local folder.
+
+    Ranks: 64 as the paper's text says for the LLMs, 16 for MiniLM and other small models, 8 for twins.
+    """
+    if name not in NAMED:
+        return TeacherSpec(name, pretrained.identity(name), (), 16, 1e-3, 5, 32)
+    named = NAMED[name]
+    if name == "minilm":
+        return TeacherSpec(name, named.hub, named.targets, 16, 2e-3, 5, 32)
+    if scale.twins:
+        steps = scale.pretraining_steps
+        return TeacherSpec(name, f"twin of {named.hub}", named.targets, 8, 3e-3, 5, 32, steps)
+    return TeacherSpec(name, named.hub, named.targets, 64, 2e-4, 3, 16)
+
+
+@dataclass(frozen=True)
+class TeacherOutput:
+    """logits: (N, C) of every text. parameters: of the merged model; lora_parameters: trained ones.
+
+    adapter: the adapter's weights of a BERT teacher (so that its inner states can be had again), else {}.
+    """
+
+    logits: np.ndarray
+    parameters: int
+    lora_parameters: int
+    adapter: dict[str, np.ndarray]
+
+
+def fine_tune(
+    spec: TeacherSpec, texts: list[str], labels: np.ndarray, rows: dict[str, np.ndarray], classes: int
+) -> TeacherOutput:
+    """Fine-tune a teacher on rows["train"], keep its best validation epoch, merge, and run it on all texts."""
+    from peft import LoraConfig, TaskType, get_peft_model, get_peft_model_state_dict
+    from transformers import DataCollatorWithPadding, Trainer
+
+    with weights_folder(spec, texts, rows["train"]) as source, tempfile.TemporaryDirectory() as output:
+        tokenizer, model = load_classifier(source, classes)
+        config = LoraConfig(
+            task_type=TaskType.SEQ_CLS,
+            r=spec.rank,
+            lora_alpha=2 * spec.rank,
+            lora_dropout=0.05,
+            target_modules=list(spec.targets) or None,
+        )
+        try:
+            torch.manual_seed(spec.seed)
+            peft_model = get_peft_model(model, config)
+        except ValueError:
+            config.target_modules = "all-linear"
+            peft_model = get_peft_model(model, config)
+        encoded = [
+            {**tokenizer(text, truncation=True, max_length=MAX_TOKENS), "labels": int(label)}
+            for text, label in zip(texts, labels, strict=True)
+        ]
+        trainer = Trainer(
+            model=peft_model,
+            args=training_arguments(spec, output),
+            train_dataset=[encoded[row] for row in rows["train"]],
+            eval_dataset=[encoded[row] for row in rows["validation"]],
+            data_collator=DataCollatorWithPadding(tokenizer),
+            compute_metrics=lambda pair: {"accuracy": float((pair[0].argmax(-1) == pair[1]).mean())},
+        )
+        plain_progress(trainer)
+        trainer.train()
+        lora_parameters = sum(p.numel() for p in peft_model.parameters() if p.requires_grad)
+        adapter = {}
+        if model.config.model_type == "bert":
+            state = get_peft_model_state_dict(peft_model)
+            adapter = {name: values.float().cpu().numpy() for name, values in state.items()}
+        trainer.model = peft_model.merge_and_unload()
+        logits = trainer.predict(encoded).predictions.astype(np.float32)
+        parameters = sum(p.numel() for p in trainer.model.parameters())
+    return TeacherOutput(logits, parameters, lora_parameters, adapter)
+
+
+def training_arguments(spec: TeacherSpec, output: str) -> Any:
+    """How transformers' Trainer is run; bf16 and gradient checkpointing on a GPU."""
+    from transformers import TrainingArguments
+
+    gpu = torch.cuda.is_available()
+    return TrainingArguments(
+        output_dir=output,
+        num_train_epochs=spec.epochs,
+        per_device_train_batch_size=spec.batch_size,
+        per_device_eval_batch_size=4 * spec.batch_size,
+        learning_rate=spec.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=0.1,
+        train_sampling_strategy="group_by_length",
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="accuracy",
+        bf16=gpu,
+        gradient_checkpointing=gpu and not spec.twin and spec.name != "minilm",
+        use_cpu=not gpu,
+        report_to="none",
+        logging_strategy="no",
+        dataloader_pin_memory=gpu,
+        seed=spec.seed,
+    )
+
+
+def plain_progress(trainer: Any) -> None:
+    """A plain progress bar on standard error: the notebook's HTML one would stand in the book."""
+    from transformers import PrinterCallback, ProgressCallback
+    from transformers.utils.notebook import NotebookProgressCallback
+
+    for callback in (NotebookProgressCallback, ProgressCallback, PrinterCallback):
+        trainer.remove_callback(callback)
+    trainer.add_callback(ProgressCallback)
+
+
+@contextlib.contextmanager
+def weights_folder(spec: TeacherSpec, texts: list[str], train: np.ndarray) -> Iterator[str]:
+    """Where the pre-trained weights are: a folder or hub id; a twin is made in a temporary folder."""
+    if not spec.twin:
+        yield pretrained.locate("minilm" if spec.name == "minilm" else NAMED[spec.name].hub if spec.name in NAMED else spec.name)
+        return
+    from qdllm_utils.texts import twins
+
+    with tempfile.TemporaryDirectory() as folder:
+        twins.pretrain(
+            spec.name, [texts[row] for row in train], spec.pretraining_steps, spec.seed, Path(folder)
+        )
+        yield folder
+
+
+def load_classifier(source: str, classes: int) -> tuple[Any, Any]:
+    """The tokeniser and the sequence classifier with `classes` outputs; the pad token set where it is missing."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, padding_side="right")
+        torch.manual_seed(0)
+        model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=classes, dtype=dtype)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"The model {source!r} cannot be loaded as a sequence classifier: {reason}") from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return tokenizer, model
+
+
+def merged_bert(spec: TeacherSpec, adapter: dict[str, np.ndarray], classes: int) -> Any:
+    """The merged BERT (without its head) of a fine-tuned BERT teacher, from its pre-trained weights and adapter."""
+    from peft import LoraConfig, TaskType, get_peft_model, set_peft_model_state_dict
+
+    source = pretrained.locate("minilm" if spec.name == "minilm" else spec.name)
+    _, model = load_classifier(source, classes)
+    config = LoraConfig(
+        task_type=TaskType.SEQ_CLS,
+        r=spec.rank,
+        lora_alpha=2 * spec.rank,
+        target_modules=list(spec.targets) or None,
+    )
+    peft_model = get_peft_model(model, config)
+    set_peft_model_state_dict(peft_model, {name: torch.tensor(values) for name, values in adapter.items()})
+    return peft_model.merge_and_unload().eval().bert
