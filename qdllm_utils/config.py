@@ -111,9 +111,7 @@ class Knobs:
 PRESETS = {
     "paper": Knobs(),
     "released": Knobs(layers=2, alpha=0.5, divergence="released"),
-    "tuned": Knobs(
-        layers=2, pooling="mean", scaling="tanh", learning_rate=0.003, schedule="cosine", batch_size=32
-    ),
+    "tuned": Knobs(layers=2, pooling="mean", scaling="tanh", learning_rate=0.003, schedule="cosine", batch_size=32),
 }
 
 

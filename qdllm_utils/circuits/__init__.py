@@ -1,0 +1,1 @@
+"""The circuit as data, and its readers: simulator, PennyLane, drawing."""

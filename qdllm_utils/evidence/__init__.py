@@ -1,0 +1,1 @@
+"""Rows, their provenance, and the tables and figures made of them."""

@@ -7,7 +7,7 @@ apply with a teacher of the same family (a BERT with the student's vocabulary).
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,12 @@ def tokenizer(source: str) -> Any:
 def tokenize(texts: list[str], source: str) -> Data:
     """input_ids and attention_mask, (N, longest), padded on the right, of texts cut to 60 tokens."""
     batch = tokenizer(source)(
-        texts, padding="longest", truncation=True, max_length=MAX_TOKENS, padding_side="right", return_tensors="pt"
+        texts,
+        padding="longest",
+        truncation=True,
+        max_length=MAX_TOKENS,
+        padding_side="right",
+        return_tensors="pt",
     )
     return {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
 
@@ -70,6 +75,7 @@ class BertStudent(nn.Module):
 
     small, paper: the sizes. from_teacher: whether it starts from the teacher's own layers where the teacher
     has the source's architecture. note: what of the published method is left out or changed.
+    weights: the constants of its loss.
     """
 
     name: str
@@ -77,6 +83,7 @@ class BertStudent(nn.Module):
     paper: Size
     from_teacher = False
     note: str
+    weights: ClassVar[dict[str, float]] = {}
     learning_rate, batch_size = 1e-4, 32
 
     def __init__(self, size: Size, classes: int, epochs: int, seed: int, teacher: BertModel | None = None) -> None:

@@ -6,6 +6,8 @@ evenly spaced layers are then the student's start; otherwise the student starts 
 its pre-trained source and the term is absent.
 """
 
+from typing import ClassVar
+
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from transformers import BertModel
@@ -13,8 +15,6 @@ from transformers import BertModel
 from qdllm_utils.learning.losses import forward_kl
 from qdllm_utils.learning.training import Data
 from qdllm_utils.students.bert import BertStudent, Size
-
-WEIGHT_CE, WEIGHT_COS, TEMPERATURE = 5.0, 1.0, 2.0
 
 
 class DistilBERT(BertStudent):
@@ -24,6 +24,7 @@ class DistilBERT(BertStudent):
     small = Size("minilm", (0, 3))
     paper = Size("bert", (0, 3, 6, 9))
     from_teacher = True
+    weights: ClassVar = {"ce": 5.0, "cos": 1.0, "temperature": 2.0}
     note = "MLM term left out"
 
     def states(self, teacher: BertModel, hidden: tuple[Tensor, ...]) -> Data:
@@ -33,10 +34,10 @@ class DistilBERT(BertStudent):
     def losses(self, batch: Data, epoch: int) -> Tensor:
         """(1, B)."""
         logits, hidden, batch = self.run(batch, hidden=self.same_family)
-        loss = WEIGHT_CE * forward_kl(logits, batch["teacher"], TEMPERATURE)
+        loss = self.weights["ce"] * forward_kl(logits, batch["teacher"], self.weights["temperature"])
         if self.same_family:
             mask = batch["attention_mask"].to(logits.dtype)
             target = batch["last_hidden"][:, : mask.shape[1]].to(logits.dtype)
             distance = 1 - cosine_similarity(hidden[-1], target, dim=-1)
-            loss = loss + WEIGHT_COS * (distance * mask).sum(1) / mask.sum(1)
+            loss = loss + self.weights["cos"] * (distance * mask).sum(1) / mask.sum(1)
         return loss.unsqueeze(0)

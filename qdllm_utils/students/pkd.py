@@ -6,6 +6,8 @@ student layer is left out, as published. The student starts from the teacher's f
 teacher has its architecture, else from its pre-trained source's first k, and the patient term is absent.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -15,8 +17,6 @@ from qdllm_utils.learning.losses import cross_entropy, forward_kl
 from qdllm_utils.learning.training import Data
 from qdllm_utils.students.bert import BertStudent, Size
 
-ALPHA, TEMPERATURE, BETA = 0.7, 10.0, 500.0
-
 
 class PKD(BertStudent):
     """The first layers of the teacher's family; CE, KL, and the CLS states layer by layer."""
@@ -25,6 +25,7 @@ class PKD(BertStudent):
     small = Size("minilm", (0, 1))
     paper = Size("bert", (0, 1, 2, 3))
     from_teacher = True
+    weights: ClassVar = {"alpha": 0.7, "temperature": 10.0, "beta": 500.0}
     note = "layer map: skip"
 
     def states(self, teacher: BertModel, hidden: tuple[Tensor, ...]) -> Data:
@@ -35,10 +36,11 @@ class PKD(BertStudent):
     def losses(self, batch: Data, epoch: int) -> Tensor:
         """(1, B)."""
         logits, hidden, batch = self.run(batch, hidden=self.same_family)
-        soft = forward_kl(logits, batch["teacher"], TEMPERATURE)
-        loss = (1 - ALPHA) * cross_entropy(logits, batch["labels"]) + ALPHA * soft
+        soft = forward_kl(logits, batch["teacher"], self.weights["temperature"])
+        alpha = self.weights["alpha"]
+        loss = (1 - alpha) * cross_entropy(logits, batch["labels"]) + alpha * soft
         if self.same_family:
             states = torch.stack([state[:, 0] for state in hidden[1:-1]], dim=1)
             difference = normalize(states, dim=-1) - batch["patient"].to(states.dtype)
-            loss = loss + BETA * (difference**2).flatten(1).mean(1)
+            loss = loss + self.weights["beta"] * (difference**2).flatten(1).mean(1)
         return loss.unsqueeze(0)

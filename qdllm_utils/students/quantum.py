@@ -29,6 +29,13 @@ class QuantumStudents(nn.Module):
     """
 
     name = "quantum"
+    centre: Tensor
+    spread: Tensor
+    reduce_weight: nn.Parameter
+    reduce_bias: nn.Parameter
+    angles: nn.Parameter
+    head_weight: nn.Parameter
+    head_bias: nn.Parameter
 
     def __init__(self, dimension: int, classes: int, knobs: Knobs, seeds: list[int]) -> None:
         """Initialise each student from its own seed (linear layers as torch does, angles N(0, 0.01^2))."""
@@ -94,10 +101,12 @@ class QuantumStudents(nn.Module):
     def losses(self, batch: Data, epoch: int) -> Tensor:
         """The paper's loss (eq. 14) of each row, (S, B)."""
         k = self.knobs
-        return qdllm_loss(
-            self.logits(batch), batch["teacher"], batch["labels"], k.alpha, k.temperature, k.divergence
-        )
+        return qdllm_loss(self.logits(batch), batch["teacher"], batch["labels"], k.alpha, k.temperature, k.divergence)
 
     def trainable(self) -> int:
         """Trainable parameters of one student."""
         return sum(values[0].numel() for values in self.parameters())
+
+    def describe(self) -> str:
+        """The size in words."""
+        return f"{self.knobs.qubits} qubits, {self.knobs.layers} layers"

@@ -1,0 +1,1 @@
+"""Texts to vectors and teacher logits: data, corpora, embeddings, teachers."""

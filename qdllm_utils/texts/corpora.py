@@ -41,8 +41,7 @@ _TWEETS = {
     "bad": "i {hate} {thing}|{thing} was {awful}|so {sad} about {thing}|{thing} spoiled my {day}|"
     "not looking forward to {thing}|{thing} turned out {awful}|feeling {sad} after {thing}|"
     "not {glad} at all about {thing}|{thing} is {awful} and i am {sad}",
-    "cheer": "best {day} ever|feeling so {glad}|lucky me|this made me smile|what a {sweet} {day}|"
-    "so {glad} now",
+    "cheer": "best {day} ever|feeling so {glad}|lucky me|this made me smile|what a {sweet} {day}|so {glad} now",
     "sigh": "worst {day} ever|feeling so {sad}|poor me|this made me frown|what a {grim} {day}|so {sad} now",
     "mild": "{thing} was okay|{thing} could be worse|{thing} could be better|we will see about {thing}|"
     "{thing} is over now|still thinking about {thing}|{thing} was not what i expected",
@@ -58,15 +57,13 @@ _TWEETS = {
     "grim": "horrible|awful|terrible|dreadful|bad",
     "glad": "happy|glad|excited|thankful|proud|relaxed|cheerful|hopeful",
     "sad": "sad|upset|annoyed|worried|tired|stressed|lonely|grumpy",
-    "thing": "the {noun}|my {noun}|this {noun}|{who_s} {noun}|the {noun} {when}|the new {noun}|"
-    "that {noun} of mine",
+    "thing": "the {noun}|my {noun}|this {noun}|{who_s} {noun}|the {noun} {when}|the new {noun}|that {noun} of mine",
     "noun": "phone|exam|weather|bus ride|coffee|game|homework|weekend|concert|haircut|job|garden|laptop|"
     "movie|class|party|train|sandwich|book|album|trip|match|kitchen|photo|bike|shift|meeting|cake|episode|"
     "flat|dentist|holiday|playlist|project|morning run|birthday|diet|puppy|cold|rain",
     "who_s": "your|our|her|his|my sister's|my mum's|the kids'|everyone's|my boss's",
     "who": "mum|my sister|the kids|a friend|my brother|the team|grandpa|a neighbour|the class|nobody",
-    "when": "today|tonight|this morning|yesterday|this week|on monday|last night|on friday|at lunch|"
-    "this year",
+    "when": "today|tonight|this morning|yesterday|this week|on monday|last night|on friday|at lunch|this year",
     "day": "day|week|evening|morning|weekend|monday",
     "place": "work|school|the office|the beach|the market|the library|the gym|the park|the station|the shop",
     "open": "well|honestly|so|right|hmm|wow|ok|just saying|oh|hey|guess what|really|finally|ugh|yay|haha",
@@ -122,8 +119,7 @@ _NEWS = {
     "sees": "saw|expected|wanted|welcomed|feared",
     "adj": "strong|weak|surprising|leading|small|local|mixed|big|early|slow|global|new",
     "place": "{city}|{city}|{city}|the north|the south|europe|asia|africa",
-    "city": "london|tokyo|paris|sydney|cairo|berlin|delhi|toronto|madrid|nairobi|seoul|rome|lima|oslo|"
-    "athens|boston",
+    "city": "london|tokyo|paris|sydney|cairo|berlin|delhi|toronto|madrid|nairobi|seoul|rome|lima|oslo|athens|boston",
     "link": "as|while|and|but",
     "plain": "the {role} did not say more|nobody expected it|the next step is still open|"
     "hopes are high in {place}|there was little time to lose|it was the second time this year|"

@@ -45,13 +45,12 @@ def locate(name: str) -> str:
     name = EMBEDDERS.get(name, name)
     if name == MINILM_NAME:
         return minilm_folder()
-    looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise InputError(f"The folder {name!r} holds no config.json: pass a folder written by save_pretrained.")
         return str(folder)
-    if looks_like_path:
+    if looks_like_path(name):
         raise InputError(f"There is no folder {name!r}: pass the path of a model folder, or a hub id (owner/name).")
     if not cached(name) and not reachable():
         raise InputError(
@@ -60,6 +59,11 @@ def locate(name: str) -> str:
             "pass a local model folder, or use scale demo or cpu."
         )
     return name
+
+
+def looks_like_path(name: str) -> bool:
+    """Whether a name can only be a path: a hub id is owner/name."""
+    return name.startswith((".", "/", "~")) or name.count("/") > 1
 
 
 def cached(name: str) -> bool:

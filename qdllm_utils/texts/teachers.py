@@ -14,68 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from qdllm_utils.config import Scale
 from qdllm_utils.errors import InputError
 from qdllm_utils.texts import pretrained
 from qdllm_utils.texts.embeddings import MAX_TOKENS
-
-
-@dataclass(frozen=True)
-class Named:
-    """A teacher that has a name: its hub id and the modules that LoRA adapts (as Table 3's counts imply)."""
-
-    hub: str
-    targets: tuple[str, ...]
-
-
-NAMED = {
-    "bloomz-1.1b": Named("bigscience/bloomz-1b1", ("query_key_value",)),
-    "bloomz-3b": Named("bigscience/bloomz-3b", ("query_key_value",)),
-    "opt": Named("facebook/opt-6.7b", ("q_proj", "v_proj")),
-    "llama2": Named("meta-llama/Llama-2-7b-hf", ("q_proj", "k_proj", "v_proj")),
-    "llama3": Named("meta-llama/Meta-Llama-3-8B", ("q_proj", "k_proj", "v_proj")),
-    "minilm": Named(pretrained.MINILM_NAME, ("query", "value")),
-}
-
-
-@dataclass(frozen=True)
-class TeacherSpec:
-    """How a teacher is made; this, the data and the split are a teacher's identity.
-
-    model: hub id, `twin of <hub id>`, or a hash of a local folder. rank: of LoRA (alpha = 2 rank).
-    targets: the adapted modules, empty for PEFT's own choice for the model's type.
-    """
-
-    name: str
-    model: str
-    targets: tuple[str, ...]
-    rank: int
-    learning_rate: float
-    epochs: int
-    batch_size: int
-    pretraining_steps: int = 0
-    seed: int = 0
-
-    @property
-    def twin(self) -> bool:
-        """Whether this is a 1:1000 twin."""
-        return self.pretraining_steps > 0
-
-
-def teacher_spec(name: str, scale: Scale) -> TeacherSpec:
-    """The teacher of a name at a scale: a named one, a hub id or a local folder.
-
-    Ranks: 64 as the paper's text says for the LLMs, 16 for MiniLM and other small models, 8 for twins.
-    """
-    if name not in NAMED:
-        return TeacherSpec(name, pretrained.identity(name), (), 16, 1e-3, 5, 32)
-    named = NAMED[name]
-    if name == "minilm":
-        return TeacherSpec(name, named.hub, named.targets, 16, 2e-3, 5, 32)
-    if scale.twins:
-        steps = scale.pretraining_steps
-        return TeacherSpec(name, f"twin of {named.hub}", named.targets, 8, 3e-3, 5, 32, steps)
-    return TeacherSpec(name, named.hub, named.targets, 64, 2e-4, 3, 16)
+from qdllm_utils.texts.teacher_specs import TeacherSpec, hub_name
 
 
 @dataclass(frozen=True)
@@ -117,7 +59,7 @@ def fine_tune(
             {**tokenizer(text, truncation=True, max_length=MAX_TOKENS), "labels": int(label)}
             for text, label in zip(texts, labels, strict=True)
         ]
-        trainer = Trainer(
+        trainer: Any = Trainer(
             model=peft_model,
             args=training_arguments(spec, output),
             train_dataset=[encoded[row] for row in rows["train"]],
@@ -133,7 +75,11 @@ def fine_tune(
             state = get_peft_model_state_dict(peft_model)
             adapter = {name: values.float().cpu().numpy() for name, values in state.items()}
         trainer.model = peft_model.merge_and_unload()
-        logits = trainer.predict(encoded).predictions.astype(np.float32)
+        trainer.args.train_sampling_strategy = "sequential"  # else predict() hands the rows back by length
+        output_of_all = trainer.predict(encoded)
+        if not np.array_equal(output_of_all.label_ids, labels):
+            raise RuntimeError("transformers returned the texts in another order than they were given in.")
+        logits = output_of_all.predictions.astype(np.float32)
         parameters = sum(p.numel() for p in trainer.model.parameters())
     return TeacherOutput(logits, parameters, lora_parameters, adapter)
 
@@ -181,14 +127,12 @@ def plain_progress(trainer: Any) -> None:
 def weights_folder(spec: TeacherSpec, texts: list[str], train: np.ndarray) -> Iterator[str]:
     """Where the pre-trained weights are: a folder or hub id; a twin is made in a temporary folder."""
     if not spec.twin:
-        yield pretrained.locate("minilm" if spec.name == "minilm" else NAMED[spec.name].hub if spec.name in NAMED else spec.name)
+        yield pretrained.locate(hub_name(spec.name))
         return
     from qdllm_utils.texts import twins
 
     with tempfile.TemporaryDirectory() as folder:
-        twins.pretrain(
-            spec.name, [texts[row] for row in train], spec.pretraining_steps, spec.seed, Path(folder)
-        )
+        twins.pretrain(spec.name, [texts[row] for row in train], spec.pretraining_steps, spec.seed, Path(folder))
         yield folder
 
 
@@ -214,8 +158,7 @@ def merged_bert(spec: TeacherSpec, adapter: dict[str, np.ndarray], classes: int)
     """The merged BERT (without its head) of a fine-tuned BERT teacher, from its pre-trained weights and adapter."""
     from peft import LoraConfig, TaskType, get_peft_model, set_peft_model_state_dict
 
-    source = pretrained.locate("minilm" if spec.name == "minilm" else spec.name)
-    _, model = load_classifier(source, classes)
+    _, model = load_classifier(pretrained.locate(hub_name(spec.name)), classes)
     config = LoraConfig(
         task_type=TaskType.SEQ_CLS,
         r=spec.rank,

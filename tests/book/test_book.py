@@ -73,9 +73,7 @@ def stand_in(path: Path) -> None:
 def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     """`jupyter-book build book`, as a reader would run it, with warnings made errors."""
     copy = tmp_path_factory.mktemp("checkout")
-    shutil.copytree(
-        ROOT / "book", copy / "book", ignore=shutil.ignore_patterns("_build", ".ipynb_checkpoints")
-    )
+    shutil.copytree(ROOT / "book", copy / "book", ignore=shutil.ignore_patterns("_build", ".ipynb_checkpoints"))
     shutil.copy(ROOT / "_config.yml", copy)
     pages = pages_of(copy / "book" / "_toc.yml")
     for page in pages:
@@ -329,9 +327,7 @@ def visit(chromium: str, url: str, folder: Path) -> Visit:
     recorded = json.loads(log.read_text(encoding="utf-8"))
     names = recorded["constants"]["logEventTypes"].items()
     kinds = {number for name, number in names if name.startswith("URL_REQUEST")}
-    requests = [
-        event["params"] for event in recorded["events"] if event["type"] in kinds and "params" in event
-    ]
+    requests = [event["params"] for event in recorded["events"] if event["type"] in kinds and "params" in event]
     urls = [request["url"] for request in requests if "url" in request and of_a_page(request)]
     return Visit(done.stdout, tuple(dict.fromkeys(urls)))
 

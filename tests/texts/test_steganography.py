@@ -48,9 +48,7 @@ def test_bits_in_are_bits_out(bits: str, order: int, k: int, floor: float, key: 
 
 @settings(max_examples=100, deadline=None)
 @given(
-    covers=st.lists(
-        st.lists(st.sampled_from("abcd"), min_size=1, max_size=5).map(" ".join), min_size=1, max_size=6
-    ),
+    covers=st.lists(st.lists(st.sampled_from("abcd"), min_size=1, max_size=5).map(" ".join), min_size=1, max_size=6),
     bits=BITS,
     order=st.integers(1, 4),
 )

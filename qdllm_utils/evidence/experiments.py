@@ -1,0 +1,223 @@
+"""From parameters to rows: teacher, embeddings and students, each looked up in the store or computed.
+
+The split and the teacher of a table are fixed (split seed 0); the seeds are the students': initialisation
+and batch order. Every student of a table sees the same split and the same teacher outputs.
+"""
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from qdllm_utils.config import Knobs, Scale, Task
+from qdllm_utils.evidence.store import Row, Store
+from qdllm_utils.parameters import Parameters
+from qdllm_utils.texts import pretrained
+from qdllm_utils.texts.data import Source, split
+from qdllm_utils.texts.teacher_specs import hub_name, teacher_spec
+
+STUDENTS = ("tinybert", "minillm", "distilbert", "pkd", "quantum")
+SPLIT_SEED = 0
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One teacher on one corpus, and what its students are trained with."""
+
+    source: Source
+    scale: Scale
+    teacher: str
+    knobs: Knobs
+    store: Store
+
+    @property
+    def data_identity(self) -> dict[str, Any]:
+        """What identifies the texts and their split."""
+        return {
+            "fingerprint": self.source.fingerprint,
+            "max_texts": self.scale.max_texts,
+            "split": "6:2:2",
+            "split_seed": SPLIT_SEED,
+        }
+
+    @cached_property
+    def teacher_identity(self) -> dict[str, Any]:
+        """What identifies the fine-tuned teacher."""
+        spec = asdict(teacher_spec(self.teacher, self.scale))
+        spec.pop("name")
+        return {"kind": "teacher", "data": self.data_identity, **spec}
+
+    @property
+    def embedding_identity(self) -> dict[str, Any]:
+        """What identifies the frozen embeddings of the texts."""
+        return {
+            "kind": "embedding",
+            "data": self.data_identity,
+            "embedder": pretrained.EMBEDDERS[self.scale.embedder],
+        }
+
+    def student_identity(self, student: str, seed: int) -> dict[str, Any]:
+        """What identifies one trained student."""
+        identity: dict[str, Any] = {"kind": "student", "student": student, "seed": seed}
+        if student == "quantum":
+            identity |= {"embedding": self.embedding_identity, "knobs": asdict(self.knobs)}
+        else:
+            from qdllm_utils.evidence.jobs import BASELINES
+
+            baseline = BASELINES[student]
+            identity |= {
+                "size": asdict(baseline.paper if self.scale.paper_sizes else baseline.small),
+                "weights": baseline.weights,
+                "training": [baseline.learning_rate, baseline.batch_size, self.knobs.epochs],
+            }
+        return identity | {"teacher": self.teacher_identity}
+
+    def teacher_row(self, arrays: bool = False) -> Row:
+        """The teacher's row: accuracies, sizes; with arrays its logits (N, C) and a BERT's adapter."""
+        label = f"teacher {self.teacher}"
+        return self.store.get(self.teacher_identity, self.compute_teacher, label, arrays)
+
+    def compute_teacher(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Fine-tune the teacher and score it."""
+        from qdllm_utils.learning.metrics import classification
+        from qdllm_utils.texts.teachers import fine_tune
+
+        corpus = self.source.corpus
+        rows = split(corpus.labels, SPLIT_SEED)
+        output = fine_tune(
+            teacher_spec(self.teacher, self.scale),
+            list(corpus.texts),
+            corpus.labels,
+            rows,
+            len(corpus.classes),
+        )
+        predicted = output.logits.argmax(axis=1)
+        result = {
+            "name": self.teacher,
+            "parameters": output.parameters,
+            "lora_parameters": output.lora_parameters,
+            "classes": list(corpus.classes),
+            "cleaning": corpus.cleaning,
+            "rows": {part: len(numbers) for part, numbers in rows.items()},
+            "validation": classification(corpus.labels[rows["validation"]], predicted[rows["validation"]]),
+            **classification(corpus.labels[rows["test"]], predicted[rows["test"]]),
+        }
+        adapter = {f"adapter/{name}": values for name, values in output.adapter.items()}
+        return result, {"logits": output.logits, **adapter}
+
+    def embeddings(self) -> np.ndarray:
+        """The frozen embeddings of all texts for the knobs' pooling, (N, d)."""
+
+        def compute() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+            from qdllm_utils.texts.embeddings import embed
+
+            pooled = embed(list(self.source.corpus.texts), self.scale.embedder)
+            return {"dimension": pooled["mean"].shape[1]}, pooled
+
+        row = self.store.get(self.embedding_identity, compute, "frozen embeddings", arrays=True)
+        return row.arrays[self.knobs.pooling]
+
+    def student_rows(self, students: tuple[str, ...], seeds: range) -> dict[str, list[Row]]:
+        """The rows of every student and seed, in the order of the seeds; missing ones are trained."""
+        from qdllm_utils.evidence.jobs import run_jobs
+
+        rows: dict[tuple[str, int], Row] = {}
+        missing: dict[str, list[int]] = {}
+        for student in students:
+            for seed in seeds:
+                row = self.store.load(self.student_identity(student, seed))
+                if row is None:
+                    missing.setdefault(student, []).append(seed)
+                else:
+                    rows[student, seed] = row
+        if missing:
+            self.check_weights()
+            for student, absent in missing.items():
+                numbers = ", ".join(map(str, absent))
+                self.store.say(f"{student}, teacher {self.teacher}, seeds {numbers}: computing ({self.store.why}).")
+            for row in run_jobs(self.jobs(missing)):
+                self.store.save(row)
+                rows[row.identity["student"], row.identity["seed"]] = row
+        return {student: [rows[student, seed] for seed in seeds] for student in students}
+
+    def check_weights(self) -> None:
+        """Fail at once, and not after hours, where pre-trained weights are out of reach."""
+        pretrained.locate(self.scale.embedder)
+        spec = teacher_spec(self.teacher, self.scale)
+        if not spec.twin:
+            pretrained.locate(hub_name(self.teacher))
+
+    def jobs(self, missing: dict[str, list[int]]) -> list[Any]:
+        """The training runs that are missing: all seeds of the quantum student at once, the others one by one."""
+        from qdllm_utils.evidence.jobs import Job
+
+        teacher = self.teacher_row(arrays=True)
+        corpus = self.source.corpus
+        jobs = []
+        for student, seeds in missing.items():
+            quantum = student == "quantum"
+            for group in [seeds] if quantum else [[seed] for seed in seeds]:
+                jobs.append(
+                    Job(
+                        student=student,
+                        identities=[self.student_identity(student, seed) for seed in group],
+                        seeds=group,
+                        knobs=self.knobs,
+                        paper_size=self.scale.paper_sizes,
+                        classes=len(corpus.classes),
+                        labels=corpus.labels,
+                        split=split(corpus.labels, SPLIT_SEED),
+                        teacher_logits=teacher.arrays["logits"],
+                        features=self.embeddings() if quantum else None,
+                        texts=() if quantum else corpus.texts,
+                        teacher=teacher_spec(self.teacher, self.scale),
+                        adapter={
+                            name.removeprefix("adapter/"): values
+                            for name, values in teacher.arrays.items()
+                            if name.startswith("adapter/") and not quantum
+                        },
+                    )
+                )
+        return jobs
+
+
+@dataclass(frozen=True)
+class TeacherRun:
+    """A teacher and the rows of its students: {student: [row of each seed]}."""
+
+    name: str
+    teacher: Row
+    students: dict[str, list[Row]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a table shows: teachers x students x seeds on one corpus, and how they were got."""
+
+    title: str
+    source_kind: str
+    task: str | None
+    parameters: Parameters
+    runs: list[TeacherRun]
+    store: Store
+
+
+def compare(parameters: Parameters, task: Task, path: str | None = None) -> Comparison:
+    """The compression students and the quantum one for each teacher asked for (the paper's Tables 4 to 6).
+
+    path: a CSV file to use in place of the task's texts.
+    """
+    scale = parameters.size
+    source = Source(task.name, scale, parameters.values.get("data_dir"), path)
+    if path:
+        _ = source.corpus
+    store = Store(refresh=parameters.refresh)
+    runs = []
+    for teacher in parameters.teachers:
+        if pretrained.looks_like_path(teacher):
+            pretrained.locate(teacher)
+        experiment = Experiment(source, scale, teacher, parameters.knobs, store)
+        students = experiment.student_rows(STUDENTS, parameters.seed_list)
+        runs.append(TeacherRun(teacher, experiment.teacher_row(), students))
+    return Comparison(source.title, source.kind, None if path else task.name, parameters, runs, store)

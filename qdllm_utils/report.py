@@ -1,0 +1,130 @@
+"""Run every notebook with papermill and build the book: what `make report` does.
+
+    python -m qdllm_utils.report --scale demo
+    python -m qdllm_utils.report --scale cpu -p teacher minilm -p seeds 3 --publish
+
+The pages are put together in build/<scale>/, so that the published ones in book/executed stay as they are;
+--publish copies the executed notebooks and their rows into book/ (never demo values).
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import papermill
+
+from qdllm_utils.config import SCALES, TASKS
+from qdllm_utils.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line, run, build, print where the pages are."""
+    parser = argparse.ArgumentParser(prog="python -m qdllm_utils.report", description=__doc__.splitlines()[0])
+    parser.add_argument("--scale", default="demo", choices=list(SCALES))
+    parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    parser.add_argument("--publish", action="store_true", help="copy the result into book/ (not for demo)")
+    options = parser.parse_args(arguments)
+    try:
+        run(options.scale, dict(options.parameter), options.publish)
+    except InputError as error:
+        sys.exit(f"InputError: {error}")
+
+
+def run(scale: str, given: dict[str, str], publishing: bool) -> None:
+    """Execute the notebooks, build the pages and, if asked, publish them."""
+    if publishing and scale == "demo":
+        raise InputError("Demo values are never published: choose --scale cpu or paper.")
+    if publishing and uncommitted():
+        raise InputError("The package or the notebooks have uncommitted changes: commit them, then publish.")
+    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    declared = {path: set(papermill.inspect_notebook(str(path))) for path in notebooks}
+    for name in given:
+        if not any(name in names for names in declared.values()):
+            known = sorted(set().union(*declared.values()))
+            raise InputError(f"Unknown parameter {name!r}: the notebooks take {', '.join(known)}.")
+    build = ROOT / "build" / scale
+    shutil.rmtree(build, ignore_errors=True)
+    shutil.copytree(ROOT / "book", build / "book", ignore=shutil.ignore_patterns("_build", "results"))
+    shutil.copy(ROOT / "_config.yml", build)
+    times = {}
+    for path in notebooks:
+        parameters = {name: value for name, value in ({"scale": scale} | given).items() if name in declared[path]}
+        print(f"{path.name} {parameters}", flush=True)
+        times[path.name] = execute(path, build / "book" / "executed" / path.name, parameters)
+        print(f"{path.name}: {times[path.name]:.0f} s", flush=True)
+    build_book(build / "book")
+    for name, seconds in sorted(times.items(), key=lambda item: -item[1])[:5]:
+        print(f"  {seconds:6.0f} s  {name}")
+    if publishing:
+        publish(build / "book" / "executed")
+    print(f"The book: {(build / 'book' / '_build' / 'html' / 'index.html').relative_to(ROOT)}")
+
+
+def execute(path: Path, output: Path, parameters: dict[str, Any]) -> float:
+    """Run one notebook from the project's root; returns the seconds it took."""
+    start = time.perf_counter()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            str(path),
+            str(output),
+            parameters=parameters,
+            cwd=str(ROOT),
+            kernel_name="python3",
+            progress_bar=False,
+        )
+    except papermill.PapermillExecutionError as error:
+        raise InputError(f"{path.name} failed: {error.ename}: {error.evalue}") from None
+    return time.perf_counter() - start
+
+
+def build_book(book: Path) -> None:
+    """jupyter-book build, with warnings as errors."""
+    command = [
+        str(Path(sys.executable).with_name("jupyter-book")),
+        "build",
+        str(book),
+        "-W",
+        "-n",
+        "--keep-going",
+    ]
+    done = subprocess.run(command, cwd=book.parent, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(done.stdout[-3000:], done.stderr[-3000:], sep="\n")
+        raise InputError("jupyter-book found errors in the pages; they are printed above.")
+
+
+def uncommitted() -> bool:
+    """Whether what decides a number differs from the last commit."""
+    command = ["git", "diff", "--quiet", "HEAD", "--", "qdllm_utils", "notebooks", "requirements.lock"]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode != 0
+
+
+def publish(executed: Path) -> None:
+    """Copy the executed notebooks, and the rows on the authors' data, into book/."""
+    import json
+
+    from qdllm_utils.evidence.store import default_folder
+    from qdllm_utils.texts.data import authors_fingerprint
+
+    target = ROOT / "book" / "results"
+    target.mkdir(exist_ok=True)
+    shutil.copytree(executed, ROOT / "book" / "executed", dirs_exist_ok=True)
+    fingerprints = {authors_fingerprint(task) for task in TASKS.values()}
+    for row in default_folder().glob("*.json"):
+        identity = json.loads(row.read_text())["identity"]
+        data = identity.get("data") or identity["teacher"]["data"]
+        if identity["kind"] in ("teacher", "student") and data["fingerprint"] in fingerprints:
+            for file in (row, row.with_suffix(".npz")):
+                if file.exists():
+                    shutil.copy(file, target)
+
+
+if __name__ == "__main__":
+    main()

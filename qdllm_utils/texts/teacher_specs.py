@@ -1,0 +1,69 @@
+"""Which teachers there are and how each is made; light, so that a name can be checked before torch is loaded."""
+
+from dataclasses import dataclass
+
+from qdllm_utils.config import Scale
+from qdllm_utils.texts import pretrained
+
+
+@dataclass(frozen=True)
+class Named:
+    """A teacher that has a name: its hub id and the modules that LoRA adapts (as Table 3's counts imply)."""
+
+    hub: str
+    targets: tuple[str, ...]
+
+
+NAMED = {
+    "bloomz-1.1b": Named("bigscience/bloomz-1b1", ("query_key_value",)),
+    "bloomz-3b": Named("bigscience/bloomz-3b", ("query_key_value",)),
+    "opt": Named("facebook/opt-6.7b", ("q_proj", "v_proj")),
+    "llama2": Named("meta-llama/Llama-2-7b-hf", ("q_proj", "k_proj", "v_proj")),
+    "llama3": Named("meta-llama/Meta-Llama-3-8B", ("q_proj", "k_proj", "v_proj")),
+    "minilm": Named(pretrained.MINILM_NAME, ("query", "value")),
+}
+
+
+@dataclass(frozen=True)
+class TeacherSpec:
+    """How a teacher is made; this, the data and the split are a teacher's identity.
+
+    model: hub id, `twin of <hub id>`, or a hash of a local folder. rank: of LoRA (alpha = 2 rank).
+    targets: the adapted modules, empty for PEFT's own choice for the model's type.
+    """
+
+    name: str
+    model: str
+    targets: tuple[str, ...]
+    rank: int
+    learning_rate: float
+    epochs: int
+    batch_size: int
+    pretraining_steps: int = 0
+    seed: int = 0
+
+    @property
+    def twin(self) -> bool:
+        """Whether this is a 1:1000 twin."""
+        return self.pretraining_steps > 0
+
+
+def teacher_spec(name: str, scale: Scale) -> TeacherSpec:
+    """The teacher of a name at a scale: a named one, a hub id or a local folder.
+
+    Ranks: 64 as the paper's text says for the LLMs, 16 for MiniLM and other small models, 8 for twins.
+    """
+    if name not in NAMED:
+        return TeacherSpec(name, pretrained.identity(name), (), 16, 1e-3, 4, 32)
+    named = NAMED[name]
+    if name == "minilm":
+        return TeacherSpec(name, named.hub, named.targets, 16, 1e-3, 4, 32)
+    if scale.twins:
+        steps = scale.pretraining_steps
+        return TeacherSpec(name, f"twin of {named.hub}", named.targets, 8, 3e-3, 5, 32, steps)
+    return TeacherSpec(name, named.hub, named.targets, 64, 2e-4, 3, 16)
+
+
+def hub_name(name: str) -> str:
+    """The hub id of a named teacher; any other name is a hub id or a folder already."""
+    return NAMED[name].hub if name in NAMED else name

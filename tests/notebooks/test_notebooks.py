@@ -1,0 +1,153 @@
+"""Every notebook at demo scale, headless; then again from the store; bad parameters; the report's runner."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from qdllm_utils import report
+from qdllm_utils.errors import InputError
+from qdllm_utils.evidence import paper
+
+ROOT = Path(__file__).parents[2]
+PAPERMILL = str(Path(sys.executable).with_name("papermill"))
+
+
+def run_papermill(notebook: str, output: Path, *parameters: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run a notebook as a user would."""
+    return subprocess.run(
+        [PAPERMILL, f"notebooks/{notebook}.ipynb", str(output), *parameters, "--no-progress-bar"],
+        cwd=ROOT,
+        env=os.environ | {"HF_HUB_OFFLINE": "1"} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def outputs(path: Path) -> str:
+    """All that a notebook shows, as one text."""
+    parts = []
+    for cell in json.loads(path.read_text())["cells"]:
+        for output in cell.get("outputs", []):
+            parts += output.get("text", [])
+            parts += output.get("data", {}).get("text/html", [])
+    return "".join(parts)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    """The whole report at demo scale, as `make report` runs it: (store folder, build folder)."""
+    store = tmp_path_factory.mktemp("store")
+    done = subprocess.run(
+        [sys.executable, "-m", "qdllm_utils.report", "--scale", "demo"],
+        cwd=ROOT,
+        env=os.environ | {"QDLLM_STORE": str(store), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "_build/html/index.html" in done.stdout
+    return store, ROOT / "build" / "demo" / "book"
+
+
+@pytest.mark.timeout(1500)
+def test_report_builds_every_page_at_demo_scale(demo):
+    _, book = demo
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
+        page = book / "_build" / "html" / "executed" / f"{notebook.stem}.html"
+        assert page.stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(("notebook", "task"), [("table4", "emotion"), ("table5", "hiding"), ("table6", "thematic")])
+def test_table_shows_measured_beside_paper_and_the_watermark(demo, notebook, task):
+    _, book = demo
+    shown = outputs(book / "executed" / f"{notebook}.ipynb")
+    for student in ("tinybert", "minillm", "distilbert", "pkd", "quantum"):
+        for metric in ("acc", "p", "r", "f1", "acc_param", "acc_tkd"):
+            assert f"paper {paper.compression(task, 'opt', student, metric)}<" in shown
+            assert f"paper {paper.compression(task, 'overall', student, metric)}<" in shown
+    assert shown.count("±") >= 60
+    assert "demo scale" in shown and "source: measured" in shown
+    assert str(ROOT) not in shown
+
+
+def test_student_learns_something_from_the_demo_teacher(demo):
+    store, _ = demo
+    rows = [json.loads(path.read_text()) for path in store.glob("student-*.json")]
+    accuracies = {}
+    for row in rows:
+        accuracies.setdefault(row["identity"]["student"], []).append(row["result"]["acc"])
+    assert set(accuracies) == {"quantum", "tinybert", "minillm", "distilbert", "pkd"}
+    assert max(accuracies["pkd"]) > 0.6
+
+
+def test_second_run_loads_and_computes_nothing(demo, tmp_path):
+    store, _ = demo
+    before = {path.name: path.stat().st_mtime_ns for path in store.iterdir()}
+    start = time.perf_counter()
+    done = run_papermill("table4", tmp_path / "out.ipynb", "-p", "teacher", "opt", QDLLM_STORE=str(store))
+    assert done.returncode == 0, done.stderr[-1000:]
+    assert time.perf_counter() - start < 60
+    shown = outputs(tmp_path / "out.ipynb")
+    assert "0 computed now" in shown and "11 loaded from the store" in shown
+    assert {path.name: path.stat().st_mtime_ns for path in store.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        (("-p", "teacher", "nonsense"), "Unknown teacher 'nonsense': choose one of bloomz-1.1b"),
+        (("-p", "techer", "opt"), "Unknown parameter 'techer': this notebook takes teacher, scale"),
+        (("-p", "scale", "huge"), "Unknown scale 'huge': choose one of demo, cpu, paper"),
+        (("-p", "seeds", "0"), "seeds is 0: it must be a whole number from 1 to 1000"),
+        (("-p", "epochs", "-3"), "epochs is -3: it must lie between 1 and 1000"),
+        (("-p", "pooling", "max"), "Unknown pooling 'max': choose one of last, mean, cls"),
+        (("-p", "teacher", "./no/such/folder"), "There is no folder './no/such/folder'"),
+    ],
+)
+def test_bad_parameter_ends_with_one_sentence(parameters, sentence, tmp_path):
+    store = tmp_path / "store"
+    done = run_papermill("table4", tmp_path / "out.ipynb", *parameters, QDLLM_STORE=str(store))
+    assert done.returncode != 0
+    assert f"InputError: {sentence}" in done.stderr
+    assert "site-packages/qdllm" not in done.stderr and not store.exists()
+
+
+def test_paper_scale_offline_fails_at_once(tmp_path):
+    store = tmp_path / "store"
+    start = time.perf_counter()
+    done = run_papermill("table4", tmp_path / "out.ipynb", "-p", "scale", "paper", QDLLM_STORE=str(store))
+    assert done.returncode != 0 and time.perf_counter() - start < 30
+    assert "is neither in the local cache nor can the hub be reached" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "must have the columns text and label"),
+        (b"words,label\na,b\n", "must have the columns text and label"),
+        (b"text,label\na,x\nb,x\n", "fewer than two labels"),
+        (b"text,label\n\xff\xfe,x\n", "is not UTF-8 (line 2)"),
+    ],
+)
+def test_bad_csv_ends_with_one_sentence(content, sentence, tmp_path):
+    path = tmp_path / "texts.csv"
+    path.write_bytes(content)
+    done = run_papermill(
+        "own_texts", tmp_path / "out.ipynb", "-p", "csv", str(path), QDLLM_STORE=str(tmp_path / "store")
+    )
+    assert done.returncode != 0
+    assert "InputError: texts.csv" in done.stderr and sentence in done.stderr
+
+
+def test_report_refuses_an_unknown_parameter_and_never_publishes_demo():
+    with pytest.raises(InputError, match="Unknown parameter 'techer'"):
+        report.run("demo", {"techer": "opt"}, publishing=False)
+    with pytest.raises(InputError, match="Demo values are never published"):
+        report.run("demo", {}, publishing=True)
