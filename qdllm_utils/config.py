@@ -38,7 +38,7 @@ class Scale:
     max_texts: at most so many texts of a corpus, drawn evenly from the classes (0: all).
     embedder: the frozen embedder, a name of texts/pretrained.py. twins: the five LLMs as their 1:1000 twins.
     paper_sizes: the compression students in the paper's sizes, or small ones.
-    pretraining_steps: optimiser steps of a twin on the task's text, batch 32.
+    pretraining_steps: optimiser steps of a twin on the task's text, batch 16.
     """
 
     name: str

@@ -7,9 +7,8 @@ import pytest
 from qdllm_utils.config import PRESETS, SCALES, TASKS, Knobs, changed, knobs
 
 # DESIGN's table of presets, one line a preset.
-COLUMNS = (
-    "layers pooling learning_rate schedule batch_size epochs scaling alpha temperature divergence qubits"
-).split()
+COLUMNS = ("layers", "pooling", "learning_rate", "schedule", "batch_size", "epochs", "scaling", "alpha")
+COLUMNS += ("temperature", "divergence", "qubits")
 TABLE = {
     "paper": (11, "last", 0.06, "constant", 8, 10, "minmax", 0.9, 2.0, "jensen_shannon", 11),
     "released": (2, "last", 0.06, "constant", 8, 10, "minmax", 0.5, 2.0, "released", 11),

@@ -69,7 +69,7 @@ class Experiment:
             identity |= {
                 "size": asdict(baseline.paper if self.scale.paper_sizes else baseline.small),
                 "weights": baseline.weights,
-                "training": [baseline.learning_rate, baseline.batch_size, self.knobs.epochs],
+                "training": [baseline.learning_rate, baseline.batch_size, self.knobs.epochs, baseline.patience],
             }
         return identity | {"teacher": self.teacher_identity}
 

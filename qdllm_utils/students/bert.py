@@ -75,7 +75,8 @@ class BertStudent(nn.Module):
 
     small, paper: the sizes. from_teacher: whether it starts from the teacher's own layers where the teacher
     has the source's architecture. note: what of the published method is left out or changed.
-    weights: the constants of its loss.
+    weights: the constants of its loss. patience: a baseline stops after so many epochs without a better
+    validation accuracy; it costs a hundred times the quantum student, and its best epoch is kept anyway.
     """
 
     name: str
@@ -84,14 +85,21 @@ class BertStudent(nn.Module):
     from_teacher = False
     note: str
     weights: ClassVar[dict[str, float]] = {}
-    learning_rate, batch_size = 1e-4, 32
+    learning_rate, batch_size, patience = 3e-4, 16, 3
 
     def __init__(self, size: Size, classes: int, epochs: int, seed: int, teacher: BertModel | None = None) -> None:
         """Cut the student out of its source (or teacher); the new head is drawn from the seed."""
         super().__init__()
         self.seeds, self.epochs = [seed], epochs
         self.settings = Settings(
-            self.learning_rate, self.batch_size, epochs, "cosine", weight_decay=0.01, warmup=0.1, clip=1.0
+            self.learning_rate,
+            self.batch_size,
+            epochs,
+            "cosine",
+            weight_decay=0.01,
+            warmup=0.1,
+            clip=1.0,
+            patience=self.patience,
         )
         source = BertModel.from_pretrained(locate(size.source))
         config = source.config

@@ -20,7 +20,7 @@ NAMED = {
     "opt": Named("facebook/opt-6.7b", ("q_proj", "v_proj")),
     "llama2": Named("meta-llama/Llama-2-7b-hf", ("q_proj", "k_proj", "v_proj")),
     "llama3": Named("meta-llama/Meta-Llama-3-8B", ("q_proj", "k_proj", "v_proj")),
-    "minilm": Named(pretrained.MINILM_NAME, ("query", "value")),
+    "minilm": Named(pretrained.MINILM_NAME, ("query", "key", "value", "dense")),
 }
 
 
@@ -57,10 +57,10 @@ def teacher_spec(name: str, scale: Scale) -> TeacherSpec:
         return TeacherSpec(name, pretrained.identity(name), (), 16, 1e-3, 4, 32)
     named = NAMED[name]
     if name == "minilm":
-        return TeacherSpec(name, named.hub, named.targets, 16, 1e-3, 4, 32)
+        return TeacherSpec(name, named.hub, named.targets, 16, 5e-4, 4, 32)
     if scale.twins:
         steps = scale.pretraining_steps
-        return TeacherSpec(name, f"twin of {named.hub}", named.targets, 8, 3e-3, 5, 32, steps)
+        return TeacherSpec(name, f"twin of {named.hub}", named.targets, 8, 3e-3, 5, 8, steps)
     return TeacherSpec(name, named.hub, named.targets, 64, 2e-4, 3, 16)
 
 

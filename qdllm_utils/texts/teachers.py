@@ -114,13 +114,17 @@ def training_arguments(spec: TeacherSpec, output: str) -> Any:
 
 
 def plain_progress(trainer: Any) -> None:
-    """A plain progress bar on standard error: the notebook's HTML one would stand in the book."""
+    """A plain progress bar on standard error: the notebook's own, and the logged lines, would stand in the book."""
     from transformers import PrinterCallback, ProgressCallback
     from transformers.utils.notebook import NotebookProgressCallback
 
+    class QuietProgress(ProgressCallback):
+        def on_log(self, *arguments: Any, **named: Any) -> None:
+            """Print nothing."""
+
     for callback in (NotebookProgressCallback, ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
-    trainer.add_callback(ProgressCallback)
+    trainer.add_callback(QuietProgress)
 
 
 @contextlib.contextmanager
