@@ -34,7 +34,7 @@ TASKS = {
 class Scale:
     """How large a run is; a scale never enters a row's key, only what it stands for does.
 
-    generated: texts for each class of the generated corpora (0: the authors' data).
+    generated: texts of a generated corpus, evenly over its classes (0: the authors' data).
     max_texts: at most so many texts of a corpus, drawn evenly from the classes (0: all).
     embedder: the frozen embedder, a name of texts/pretrained.py. twins: the five LLMs as their 1:1000 twins.
     paper_sizes: the compression students in the paper's sizes, or small ones.
@@ -54,7 +54,7 @@ class Scale:
 SCALES = {
     scale.name: scale
     for scale in (
-        Scale("demo", 200, 0, "minilm", twins=True, paper_sizes=False, pretraining_steps=40, seeds=2),
+        Scale("demo", 320, 0, "minilm", twins=True, paper_sizes=False, pretraining_steps=40, seeds=2),
         Scale("cpu", 0, 10_000, "minilm", twins=True, paper_sizes=False, pretraining_steps=400, seeds=5),
         Scale("paper", 0, 0, "bert", twins=False, paper_sizes=True, pretraining_steps=0, seeds=5),
     )

@@ -27,6 +27,7 @@ class Settings:
     """How a student is trained. learning_rate of Adam (AdamW with weight_decay > 0), batch_size in rows.
 
     patience: stop after so many epochs without a better validation accuracy of any copy (0: never).
+    select_from: the first epoch (from 0) whose checkpoint may be kept, for students with a stage before it.
     """
 
     learning_rate: float
@@ -37,6 +38,7 @@ class Settings:
     warmup: float = 0.0
     clip: float = 0.0
     patience: int = 0
+    select_from: int = 0
 
 
 class Student(Protocol):
@@ -149,12 +151,13 @@ def fit(student: Any, train: Data, validation: Data, label: str = "training") ->
             seconds += time.perf_counter() - start
             accuracy = accuracies(student, validation)
             history.append(accuracy.tolist())
-            better = accuracy > best
+            better = (accuracy > best) & (epoch >= settings.select_from)
             best = torch.where(better, accuracy, best)
             best_epoch[better] = epoch + 1
             keep(kept, student.state_dict(), better)
             bar.set_postfix(validation=f"{accuracy.mean():.3f}")
-            if settings.patience and epoch + 1 - int(best_epoch.max()) >= settings.patience:
+            last_gain = max(int(best_epoch.max()), settings.select_from)
+            if settings.patience and epoch + 1 - last_gain >= settings.patience:
                 break
     student.load_state_dict(kept)
     per_copy = seconds / len(history) / len(student.seeds)

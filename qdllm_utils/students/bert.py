@@ -91,6 +91,17 @@ class BertStudent(nn.Module):
         """Cut the student out of its source (or teacher); the new head is drawn from the seed."""
         super().__init__()
         self.seeds, self.epochs = [seed], epochs
+        source = BertModel.from_pretrained(locate(size.source))
+        config = source.config
+        matches_states = type(self).states is not BertStudent.states
+        self.same_family = matches_states and teacher is not None and teacher.config.vocab_size == config.vocab_size
+        same = ("hidden_size", "num_hidden_layers", "intermediate_size")
+        origin = source
+        if teacher is not None and self.same_family and self.from_teacher:
+            if any(getattr(teacher.config, key) != getattr(config, key) for key in same):
+                self.same_family = False
+            else:
+                origin = teacher
         self.settings = Settings(
             self.learning_rate,
             self.batch_size,
@@ -100,17 +111,8 @@ class BertStudent(nn.Module):
             warmup=0.1,
             clip=1.0,
             patience=self.patience,
+            select_from=self.inner_epochs,
         )
-        source = BertModel.from_pretrained(locate(size.source))
-        config = source.config
-        self.same_family = teacher is not None and teacher.config.vocab_size == config.vocab_size
-        same = ("hidden_size", "num_hidden_layers", "intermediate_size")
-        origin = source
-        if teacher is not None and self.same_family and self.from_teacher:
-            if any(getattr(teacher.config, key) != getattr(config, key) for key in same):
-                self.same_family = False
-            else:
-                origin = teacher
         weights = keep_layers(origin, size.layers)
         self.teacher_depth = teacher.config.num_hidden_layers if teacher is not None else 0
         config.num_hidden_layers, config.num_labels = len(size.layers), classes
@@ -122,6 +124,11 @@ class BertStudent(nn.Module):
 
     def build_extra(self, teacher: BertModel | None) -> None:
         """Parameters that only training needs (TinyBERT's W_fit); none by default."""
+
+    @property
+    def inner_epochs(self) -> int:
+        """How many epochs come first that train the inner states only; 0 but for TinyBERT."""
+        return 0
 
     @property
     def depth(self) -> int:

@@ -24,6 +24,11 @@ class TinyBERT(BertStudent):
     paper = Size("huawei-noah/TinyBERT_General_4L_312D", (0, 1, 2, 3))
     note = "augmentation off"
 
+    @property
+    def inner_epochs(self) -> int:
+        """Stage 1: half of the epochs with a teacher of the same family."""
+        return self.epochs // 2 if self.same_family else 0
+
     def build_extra(self, teacher: BertModel | None) -> None:
         """W_fit, from the student's width to the teacher's; the identity at first where they are equal."""
         if teacher is None or not self.same_family:
@@ -43,7 +48,7 @@ class TinyBERT(BertStudent):
 
     def losses(self, batch: Data, epoch: int) -> Tensor:
         """(1, B)."""
-        if not self.same_family or epoch >= self.epochs // 2:
+        if epoch >= self.inner_epochs:
             logits, _, batch = self.run(batch)
             return soft_cross_entropy(logits, batch["teacher"]).unsqueeze(0)
         _, hidden, batch = self.run(batch, hidden=True)

@@ -203,7 +203,7 @@ class Source:
         if self.scale.generated:
             from qdllm_utils.texts import corpora
 
-            texts, labels = corpora.generate(self.task, self.scale.generated)
+            texts, labels = corpora.generate(self.task, self.scale.generated // len(TASKS[self.task].classes))
             return list(zip(texts, labels, strict=True))
         return read_authors(TASKS[self.task], self.data_dir)
 

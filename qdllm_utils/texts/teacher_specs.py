@@ -54,10 +54,10 @@ def teacher_spec(name: str, scale: Scale) -> TeacherSpec:
     Ranks: 64 as the paper's text says for the LLMs, 16 for MiniLM and other small models, 8 for twins.
     """
     if name not in NAMED:
-        return TeacherSpec(name, pretrained.identity(name), (), 16, 1e-3, 4, 32)
+        return TeacherSpec(name, pretrained.identity(name), (), 16, 1e-3, 3, 32)
     named = NAMED[name]
     if name == "minilm":
-        return TeacherSpec(name, named.hub, named.targets, 16, 5e-4, 4, 32)
+        return TeacherSpec(name, named.hub, named.targets, 16, 1e-3, 3, 32)
     if scale.twins:
         steps = scale.pretraining_steps
         return TeacherSpec(name, f"twin of {named.hub}", named.targets, 8, 3e-3, 5, 8, steps)
