@@ -37,19 +37,22 @@ class Step:
 
 
 def program(circuit: Circuit) -> list[Step]:
-    """The circuit's gates gathered into steps, each gate as early as commuting allows."""
+    """The circuit's gates gathered into steps, each gate as early as commuting allows.
+
+    Inputs and weights are not mixed in a step: the encoder stays by itself.
+    """
     steps: list[Step] = []
     for gate in circuit.gates:
-        kind = KINDS[gate.name]
-        home = None
-        for step in reversed(steps):
-            if step.kind == kind:
-                home = step
-            if not step.commutes(gate):
+        kind, home, earliest = KINDS[gate.name], None, 0
+        for number in reversed(range(len(steps))):
+            if steps[number].kind == kind and steps[number].gates[0].source == gate.source:
+                home = steps[number]
+            if not steps[number].commutes(gate):
+                earliest = number + 1
                 break
         if home is None:
             home = Step(kind, [])
-            steps.append(home)
+            steps.insert(earliest, home)
         home.gates.append(gate)
     return steps
 
@@ -99,14 +102,9 @@ class Simulator(nn.Module):
     def forward(self, inputs: Tensor, weights: Tensor) -> Tensor:
         """See the class."""
         circuit = self.circuit
-        if inputs.shape[-1] != circuit.n_inputs or weights.shape[-1] != circuit.n_weights:
-            raise ValueError(
-                f"The circuit takes {circuit.n_inputs} inputs and {circuit.n_weights} weights, "
-                f"not {inputs.shape[-1]} and {weights.shape[-1]}."
-            )
+        leading = checked_shapes(circuit, inputs, weights)
         weights = weights.unsqueeze(-2)
-        batch = torch.broadcast_shapes(inputs.shape[:-1], weights.shape[:-1])
-        real = inputs.new_zeros(*batch, 2**circuit.n_qubits)
+        real = inputs.new_zeros(*leading, inputs.shape[-2], 2**circuit.n_qubits)
         real[..., 0] = 1
         states = torch.complex(real, torch.zeros_like(real))
         for number, step in enumerate(self.steps):
@@ -123,6 +121,23 @@ class Simulator(nn.Module):
                 states = apply(states, matrices, circuit.n_qubits)
         probabilities = states.real**2 + states.imag**2
         return probabilities @ self.signs.to(probabilities.dtype)
+
+
+def checked_shapes(circuit: Circuit, inputs: Tensor, weights: Tensor) -> torch.Size:
+    """The students' axes that inputs (..., B, n_inputs) and weights (..., n_weights) are broadcast to.
+
+    Raises ValueError where the circuit takes other numbers of angles, or the two are not of one precision.
+    """
+    if inputs.dim() < 2 or inputs.shape[-1] != circuit.n_inputs or weights.shape[-1] != circuit.n_weights:
+        raise ValueError(
+            f"The circuit takes inputs (..., B, {circuit.n_inputs}) and weights (..., {circuit.n_weights}), "
+            f"not {tuple(inputs.shape)} and {tuple(weights.shape)}."
+        )
+    if inputs.dtype != weights.dtype or inputs.dtype not in (torch.float32, torch.float64):
+        raise ValueError(
+            f"Inputs and weights are both float32 or both float64, not {inputs.dtype} and {weights.dtype}."
+        )
+    return torch.broadcast_shapes(inputs.shape[:-2], weights.shape[:-1])
 
 
 def step_angles(step: Step, inputs: Tensor, weights: Tensor) -> Tensor:
