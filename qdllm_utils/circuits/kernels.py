@@ -1,13 +1,13 @@
-"""The compiled kernel: numba on plain arrays, one thread, called by `fast`.
+"""The compiled kernel: numba on plain flat arrays, one thread, called by `fast`.
 
-A state is a flat array of 2^n rows of 16 numbers: real parts of 8 samples, then their imaginary parts.
-Eight samples are a vector register's worth, so the innermost loops are always full; a batch is padded
-to a multiple of 8. Two rotated qubits are taken in one pass over the state. A pass slices the four
-branches out first: the compiler then proves once a slice that they do not overlap, and vectorises.
+A state is 2^n rows of 16 numbers: the real parts of eight samples, then their imaginary parts. Eight
+samples fill a vector register (`lanes`), so a batch is padded to a multiple of 8. Two rotated qubits
+are taken in one pass over the state.
 
-Product states and readouts walk a binary heap: row 1 is the root, rows 2r and 2r + 1 are row r with
-one more qubit, 0 or 1, and rows 2^n to 2^(n+1) - 1 are the basis states. `cache=True` does not notice
-changed globals: whoever changes LANES, ROW or CHUNK clears the cache.
+Product states and readouts walk a binary heap of rows of 8: row 1 is the root, rows 2r and 2r + 1 are
+row r with one more qubit, 0 or 1, and rows 2^n to 2^(n+1) - 1 are the basis states.
+
+numba's cache knows this file's changes, not those of `lanes`: whoever changes LANES clears the cache.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from typing import Any
 import numba
 import numpy as np
 
-LANES = 8  # samples side by side
+from qdllm_utils.circuits.lanes import LANES, load, store, total, zeros
+
 ROW = 2 * LANES
 CHUNK = 512 * ROW  # numbers of a state that are worked on together, so that they stay in the first cache
 
-# Not fastmath=True: a NaN must come out as a NaN.
-OPTIONS = {"fastmath": {"contract", "reassoc", "nsz", "arcp"}, "error_model": "numpy", "nogil": True}
+OPTIONS = {"fastmath": {"contract", "reassoc", "nsz"}, "error_model": "numpy", "nogil": True}
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -39,35 +39,34 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 def rotate_two(state, high, low, cos_high, sin_high, cos_low, sin_low):
     """RY on two qubits, in place. high, low: the distance of 0 and 1 of each, in numbers; high > low."""
     for outer in range(0, state.size, 2 * high):
-        for start in range(outer, outer + high, 2 * low):
-            s00 = state[start : start + low]
-            s01 = state[start + low : start + 2 * low]
-            s10 = state[start + high : start + high + low]
-            s11 = state[start + high + low : start + high + 2 * low]
-            for k in range(low):
-                a, b, c, d = s00[k], s01[k], s10[k], s11[k]
+        for inner in range(outer, outer + high, 2 * low):
+            for k in range(inner, inner + low, LANES):
+                a, b = load(state, k), load(state, k + low)
+                c, d = load(state, k + high), load(state, k + high + low)
                 a, b = cos_low * a - sin_low * b, sin_low * a + cos_low * b
                 c, d = cos_low * c - sin_low * d, sin_low * c + cos_low * d
-                s00[k], s10[k] = cos_high * a - sin_high * c, sin_high * a + cos_high * c
-                s01[k], s11[k] = cos_high * b - sin_high * d, sin_high * b + cos_high * d
+                store(state, k, cos_high * a - sin_high * c)
+                store(state, k + low, cos_high * b - sin_high * d)
+                store(state, k + high, sin_high * a + cos_high * c)
+                store(state, k + high + low, sin_high * b + cos_high * d)
 
 
 @compiled
 def slopes_two(mu, y, high, low):
     """sum of mu_1 y_0 - mu_0 y_1 over either qubit: twice the gradients of the two angles."""
-    slope_high = mu[0] * 0
-    slope_low = mu[0] * 0
+    high_0, high_1, low_0, low_1 = zeros(mu), zeros(mu), zeros(mu), zeros(mu)
     for outer in range(0, mu.size, 2 * high):
-        for start in range(outer, outer + high, 2 * low):
-            m00, y00 = mu[start : start + low], y[start : start + low]
-            m01, y01 = mu[start + low : start + 2 * low], y[start + low : start + 2 * low]
-            second = start + high
-            m10, y10 = mu[second : second + low], y[second : second + low]
-            m11, y11 = mu[second + low : second + 2 * low], y[second + low : second + 2 * low]
-            for k in range(low):
-                slope_high += m10[k] * y00[k] - m00[k] * y10[k] + m11[k] * y01[k] - m01[k] * y11[k]
-                slope_low += m01[k] * y00[k] - m00[k] * y01[k] + m11[k] * y10[k] - m10[k] * y11[k]
-    return slope_high, slope_low
+        for inner in range(outer, outer + high, 2 * low):
+            for k in range(inner, inner + low, LANES):
+                a, b = load(mu, k), load(mu, k + low)
+                c, d = load(mu, k + high), load(mu, k + high + low)
+                e, f = load(y, k), load(y, k + low)
+                g, h = load(y, k + high), load(y, k + high + low)
+                high_0 += c * e - a * g
+                high_1 += d * f - b * h
+                low_0 += b * e - a * f
+                low_1 += d * g - c * h
+    return total(high_0 + high_1), total(low_0 + low_1)
 
 
 @compiled
@@ -144,7 +143,7 @@ def table_gradients(rotations, phases, half_gradient, phase_gradient, gradient):
 
 
 @compiled
-def load(cos, sin, n_samples, wires):
+def take(cos, sin, n_samples, wires):
     """Eight samples of the encoder's cos and sin (samples, n) as wires (n, 2, 8), the last repeated as padding."""
     for wire in range(cos.shape[1]):
         for lane in range(LANES):
@@ -155,121 +154,107 @@ def load(cos, sin, n_samples, wires):
 
 @compiled
 def encode(wires, heap):
-    """The real product state of wires (n, 2, 8) into the leaves of heap (2^(n+1), 8)."""
-    heap[1] = 1
+    """The real product state of wires (n, 2, 8) into the leaves of heap."""
+    heap[LANES : 2 * LANES] = 1
     for wire in range(len(wires)):
-        for row in range(1 << wire, 2 << wire):
-            for bit in range(2):
-                for lane in range(LANES):
-                    heap[2 * row + bit, lane] = heap[row, lane] * wires[wire, bit, lane]
+        zero, one = load(wires[wire, 0], 0), load(wires[wire, 1], 0)
+        for k in range(LANES << wire, 2 * LANES << wire, LANES):
+            parent = load(heap, k)
+            store(heap, 2 * k, parent * zero)
+            store(heap, 2 * k + LANES, parent * one)
 
 
 @compiled
 def encode_backward(wires, heap, heap_gradient, wires_gradient):
     """From the gradient in the leaves of heap_gradient to that of wires; heap as `encode` left it."""
-    wires_gradient[:] = 0
     for wire in range(len(wires) - 1, -1, -1):
-        for row in range(1 << wire, 2 << wire):
-            for lane in range(LANES):
-                zero, one = heap_gradient[2 * row, lane], heap_gradient[2 * row + 1, lane]
-                wires_gradient[wire, 0, lane] += zero * heap[row, lane]
-                wires_gradient[wire, 1, lane] += one * heap[row, lane]
-                heap_gradient[row, lane] = zero * wires[wire, 0, lane] + one * wires[wire, 1, lane]
+        zero, one = load(wires[wire, 0], 0), load(wires[wire, 1], 0)
+        sum_zero, sum_one = zeros(heap), zeros(heap)
+        for k in range(LANES << wire, 2 * LANES << wire, LANES):
+            parent = load(heap, k)
+            to_zero, to_one = load(heap_gradient, 2 * k), load(heap_gradient, 2 * k + LANES)
+            sum_zero += to_zero * parent
+            sum_one += to_one * parent
+            store(heap_gradient, k, to_zero * zero + to_one * one)
+        store(wires_gradient[wire, 0], 0, sum_zero)
+        store(wires_gradient[wire, 1], 0, sum_one)
 
 
 @compiled
-def start(heap, gather, cos, sin, y):
-    """The first y: the encoder's real amplitudes gathered, times the phase."""
-    leaves = heap[len(gather) :]
+def start(heap, gather, cos, sin, y, kept):
+    """The first y, into y and kept: the encoder's real amplitudes gathered, times the phase."""
     for x in range(len(gather)):
-        row = y[x * ROW : (x + 1) * ROW]
-        for lane in range(LANES):
-            amplitude = leaves[gather[x], lane]
-            row[lane] = cos[x] * amplitude
-            row[lane + LANES] = sin[x] * amplitude
+        amplitude = load(heap, (len(gather) + gather[x]) * LANES)
+        real, imag = cos[x] * amplitude, sin[x] * amplitude
+        store(y, x * ROW, real)
+        store(y, x * ROW + LANES, imag)
+        store(kept, x * ROW, real)
+        store(kept, x * ROW + LANES, imag)
 
 
 @compiled
-def step(state, gather, cos, sin, y):
-    """y[x] = exp(i phase[x]) state[gather[x]]."""
+def step(state, gather, cos, sin, y, kept):
+    """y[x] = exp(i phase[x]) state[gather[x]], into y and kept."""
     for x in range(len(gather)):
-        source = state[gather[x] * ROW : (gather[x] + 1) * ROW]
-        target = y[x * ROW : (x + 1) * ROW]
-        for lane in range(LANES):
-            real, imag = source[lane], source[lane + LANES]
-            target[lane] = cos[x] * real - sin[x] * imag
-            target[lane + LANES] = sin[x] * real + cos[x] * imag
+        old_real, old_imag = load(state, gather[x] * ROW), load(state, gather[x] * ROW + LANES)
+        real, imag = cos[x] * old_real - sin[x] * old_imag, sin[x] * old_real + cos[x] * old_imag
+        store(y, x * ROW, real)
+        store(y, x * ROW + LANES, imag)
+        store(kept, x * ROW, real)
+        store(kept, x * ROW + LANES, imag)
 
 
 @compiled
-def phase_slopes(mu, y, gradient):
-    """Add Im(mu conj(y)), summed over the samples, to gradient (2^n,)."""
-    for x in range(len(gradient)):
-        total = mu[0] * 0
-        for k in range(x * ROW, x * ROW + LANES):
-            total += mu[k + LANES] * y[k] - mu[k] * y[k + LANES]
-        gradient[x] += total
-
-
-@compiled
-def start_backward(mu, gather, cos, sin, heap_gradient):
-    """The way back from `start`: the gradient of the amplitudes into the leaves of heap_gradient."""
-    leaves = heap_gradient[len(gather) :]
+def start_backward(mu, y, gather, cos, sin, heap_gradient, slopes):
+    """The way back from `start`: slopes as below, the amplitudes' gradient into the leaves of heap_gradient."""
     for x in range(len(gather)):
-        row = mu[x * ROW : (x + 1) * ROW]
-        for lane in range(LANES):
-            leaves[gather[x], lane] = cos[x] * row[lane] + sin[x] * row[lane + LANES]
+        real, imag = load(mu, x * ROW), load(mu, x * ROW + LANES)
+        slopes[x] += total(imag * load(y, x * ROW) - real * load(y, x * ROW + LANES))
+        store(heap_gradient, (len(gather) + gather[x]) * LANES, cos[x] * real + sin[x] * imag)
 
 
 @compiled
-def step_backward(mu, gather, cos, sin, state):
-    """The way back from `step`: state[gather[x]] = exp(-i phase[x]) mu[x]."""
+def step_backward(mu, y, gather, cos, sin, state, slopes):
+    """The way back from `step`: state[gather[x]] = exp(-i phase[x]) mu[x], slopes[x] += Im(mu conj(y))."""
     for x in range(len(gather)):
-        source = mu[x * ROW : (x + 1) * ROW]
-        target = state[gather[x] * ROW : (gather[x] + 1) * ROW]
-        for lane in range(LANES):
-            real, imag = source[lane], source[lane + LANES]
-            target[lane] = cos[x] * real + sin[x] * imag
-            target[lane + LANES] = cos[x] * imag - sin[x] * real
+        real, imag = load(mu, x * ROW), load(mu, x * ROW + LANES)
+        slopes[x] += total(imag * load(y, x * ROW) - real * load(y, x * ROW + LANES))
+        store(state, gather[x] * ROW, cos[x] * real + sin[x] * imag)
+        store(state, gather[x] * ROW + LANES, cos[x] * imag - sin[x] * real)
 
 
 @compiled
 def read_out(state, gather, heap, z):
-    """<Z_j> of eight samples into z (8 or fewer, n): sums over the subtrees of heap (2^(n+1), 8)."""
-    leaves = heap[len(gather) :]
+    """<Z_j> of eight samples into z (8 or fewer, n): differences of the subtrees of heap."""
     for x in range(len(gather)):
-        row = state[gather[x] * ROW : (gather[x] + 1) * ROW]
-        for lane in range(LANES):
-            leaves[x, lane] = row[lane] ** 2 + row[lane + LANES] ** 2
-    difference = np.empty(LANES, state.dtype)
+        real, imag = load(state, gather[x] * ROW), load(state, gather[x] * ROW + LANES)
+        store(heap, (len(gather) + x) * LANES, real * real + imag * imag)
     for wire in range(z.shape[1] - 1, -1, -1):
-        difference[:] = 0
-        for row_number in range(1 << wire, 2 << wire):
-            for lane in range(LANES):
-                zero, one = heap[2 * row_number, lane], heap[2 * row_number + 1, lane]
-                difference[lane] += zero - one
-                heap[row_number, lane] = zero + one
-        z[:, wire] = difference[: len(z)]
+        difference = zeros(heap)
+        for k in range(LANES << wire, 2 * LANES << wire, LANES):
+            zero, one = load(heap, 2 * k), load(heap, 2 * k + LANES)
+            difference += zero - one
+            store(heap, k, zero + one)
+        store(heap, 0, difference)
+        z[:, wire] = heap[: len(z)]
 
 
 @compiled
 def read_out_backward(gradient, state, gather, heap, co_state):
     """co_state = 2 X sum_j gradient_j s_j, gradient (8 or fewer, n); the padding gets 0."""
-    heap[1] = 0
+    heap[: 2 * LANES] = 0
     for wire in range(gradient.shape[1]):
-        for row_number in range(1 << wire, 2 << wire):
-            for lane in range(len(gradient)):
-                heap[2 * row_number, lane] = heap[row_number, lane] + gradient[lane, wire]
-                heap[2 * row_number + 1, lane] = heap[row_number, lane] - gradient[lane, wire]
-            heap[2 * row_number : 2 * row_number + 2, len(gradient) :] = 0
-    leaves = heap[len(gather) :]
+        heap[: len(gradient)] = gradient[:, wire]
+        toward = load(heap, 0)
+        for k in range(LANES << wire, 2 * LANES << wire, LANES):
+            parent = load(heap, k)
+            store(heap, 2 * k, parent + toward)
+            store(heap, 2 * k + LANES, parent - toward)
     for x in range(len(gather)):
-        source = state[gather[x] * ROW : (gather[x] + 1) * ROW]
-        target = co_state[gather[x] * ROW : (gather[x] + 1) * ROW]
-        for lane in range(LANES):
-            twice = 2 * leaves[x, lane]
-            target[lane] = twice * source[lane]
-            target[lane + LANES] = twice * source[lane + LANES]
+        k = gather[x] * ROW
+        half = load(heap, (len(gather) + x) * LANES)
+        store(co_state, k, (half + half) * load(state, k))
+        store(co_state, k + LANES, (half + half) * load(state, k + LANES))
 
 
 @compiled
@@ -284,7 +269,7 @@ def forward(encoder, half, phase, circuit, kept, z):
     gathers, turns, first_turn = circuit
     students, batch, n = z.shape
     blocks, states = phase.shape[2:]
-    heap = np.empty((2 * states, LANES), z.dtype)
+    heap = np.empty(2 * states * LANES, z.dtype)
     wires = np.empty((n, 2, LANES), z.dtype)
     state = np.empty(states * ROW, z.dtype)
     y = np.empty(states * ROW, z.dtype)
@@ -292,16 +277,15 @@ def forward(encoder, half, phase, circuit, kept, z):
         rows = student % encoder.shape[1]
         for tile in range(0, batch, LANES):
             samples = min(LANES, batch - tile)
-            load(encoder[0, rows, tile:], encoder[1, rows, tile:], samples, wires)
+            take(encoder[0, rows, tile:], encoder[1, rows, tile:], samples, wires)
             encode(wires, heap)
             for block in range(blocks):
                 cos, sin = phase[0, student, block], phase[1, student, block]
+                copy = kept[student, tile // LANES, block] if kept.size else y
                 if block == 0:
-                    start(heap, gathers[0], cos, sin, y)
+                    start(heap, gathers[0], cos, sin, y, copy)
                 else:
-                    step(state, gathers[block], cos, sin, y)
-                if kept.size:
-                    kept[student, tile // LANES, block] = y
+                    step(state, gathers[block], cos, sin, y, copy)
                 state, y = y, state
                 rotate(
                     state, turns[first_turn[block] : first_turn[block + 1]], half[0, student], half[1, student]
@@ -321,8 +305,8 @@ def backward(gradient, encoder, half, phase, circuit, kept, angles, half_gradien
     gathers, turns, first_turn = circuit
     students, batch, n = gradient.shape
     blocks, states = phase.shape[2:]
-    heap = np.empty((2 * states, LANES), gradient.dtype)
-    heap_gradient = np.empty((2 * states, LANES), gradient.dtype)
+    heap = np.empty(2 * states * LANES, gradient.dtype)
+    heap_gradient = np.empty(2 * states * LANES, gradient.dtype)
     wires = np.empty((n, 2, LANES), gradient.dtype)
     wires_gradient = np.empty((n, 2, LANES), gradient.dtype)
     mu = np.empty(states * ROW, gradient.dtype)
@@ -340,13 +324,13 @@ def backward(gradient, encoder, half, phase, circuit, kept, angles, half_gradien
                 of_block = turns[first_turn[block] : first_turn[block + 1]]
                 rotate(mu, of_block, half[0, student], -half[1, student])
                 slopes(mu, history[block], of_block, half_gradient[student])
-                phase_slopes(mu, history[block], phase_gradient[student, block])
+                of_phase = phase_gradient[student, block]
                 if block:
-                    step_backward(mu, gathers[block], cos, sin, spare)
+                    step_backward(mu, history[block], gathers[block], cos, sin, spare, of_phase)
                     mu, spare = spare, mu
                 else:
-                    start_backward(mu, gathers[0], cos, sin, heap_gradient)
-            load(encoder[0, rows, tile:], encoder[1, rows, tile:], samples, wires)
+                    start_backward(mu, history[0], gathers[0], cos, sin, heap_gradient, of_phase)
+            take(encoder[0, rows, tile:], encoder[1, rows, tile:], samples, wires)
             encode(wires, heap)
             encode_backward(wires, heap, heap_gradient, wires_gradient)
             for lane in range(samples):
