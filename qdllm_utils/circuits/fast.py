@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
@@ -63,51 +64,49 @@ class _Kernel(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, angles: Tensor, weights: Tensor, circuit: Canonical, keep: bool) -> Tensor:
-        students, batch, n = len(weights), *angles.shape[-2:]
-        dtype = angles.detach().numpy().dtype
-        half = np.zeros((students, circuit.blocks * (n + 1)), dtype)
-        phase = np.zeros((students, circuit.blocks, 2**n), dtype)
+        students, (batch, n), blocks = len(weights), angles.shape[-2:], circuit.blocks
+        half = angles.new_zeros(students, blocks * (n + 1))
+        phase = angles.new_zeros(students, blocks, 2**n)
+        weights = weights.contiguous()
         kernels.tables(
-            weights.detach().contiguous().numpy(),
-            circuit.rotations,
-            circuit.phases,
-            circuit.fixed,
-            half,
-            phase,
+            weights.numpy(), circuit.rotations, circuit.phases, circuit.fixed, half.numpy(), phase.numpy()
         )
         ctx.tables = (cos_and_sin(angles / 2), cos_and_sin(half), cos_and_sin(phase))
         ctx.circuit = circuit
-        shape = (students, -(-batch // kernels.LANES), circuit.blocks + 1, 2**n * kernels.ROW)
-        ctx.kept = np.empty(shape if keep else (0, 0, 0, 0), dtype)
+        ctx.scratch = angles.new_empty(4, 2**n * kernels.ROW).numpy()
+        tiles = -(-batch // kernels.LANES)
+        kept = (students, tiles, blocks + 1, 2**n * kernels.ROW) if keep else (0, 0, 0, 0)
+        ctx.kept = angles.new_empty(kept).numpy()
         ctx.shapes = angles.shape, weights.shape
-        z = np.empty((students, batch, n), dtype)
-        kernels.forward(*ctx.tables, circuit.kernel_tables, ctx.kept, z)
-        return torch.from_numpy(z)
+        z = angles.new_empty(students, batch, n)
+        kernels.forward(*ctx.tables, circuit.kernel_tables, ctx.scratch, ctx.kept, z.numpy())
+        return z
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        circuit = ctx.circuit
-        encoder, half, phase = ctx.tables
-        angles = np.empty(gradient.shape, half.dtype)
-        half_gradient, phase_gradient = np.zeros(half.shape[1:], half.dtype), np.zeros(phase.shape[1:], half.dtype)
+        circuit, (_, half, phase) = ctx.circuit, ctx.tables
+        angles = torch.empty_like(gradient, memory_format=torch.contiguous_format)
+        half_gradient = np.zeros(half.shape[1:], half.dtype)
+        phase_gradient = np.zeros(phase.shape[1:], half.dtype)
         kernels.backward(
             gradient.contiguous().numpy(),
             *ctx.tables,
             circuit.kernel_tables,
+            ctx.scratch,
             ctx.kept,
-            angles,
+            angles.numpy(),
             half_gradient,
             phase_gradient,
         )
-        weights = np.zeros(ctx.shapes[1], half.dtype)
-        kernels.table_gradients(circuit.rotations, circuit.phases, half_gradient, phase_gradient, weights)
-        if ctx.shapes[0][0] != len(angles):
-            angles = angles.sum(axis=0, keepdims=True)
-        return torch.from_numpy(angles), torch.from_numpy(weights), None, None
+        angles_shape, weights_shape = ctx.shapes
+        weights = gradient.new_zeros(weights_shape)
+        kernels.table_gradients(
+            circuit.rotations, circuit.phases, half_gradient, phase_gradient, weights.numpy()
+        )
+        return angles.sum_to_size(angles_shape), weights, None, None
 
 
-def cos_and_sin(angles: Tensor | np.ndarray) -> np.ndarray:
-    """Both in one array, (2, ...), by torch, whose sine is vectorised."""
-    angles = torch.as_tensor(angles).detach()
+def cos_and_sin(angles: Tensor) -> NDArray[Any]:
+    """Both in one array, (2, ...): torch's are vectorised."""
     return torch.stack([torch.cos(angles), torch.sin(angles)]).numpy()

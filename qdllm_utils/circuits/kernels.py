@@ -16,9 +16,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from qdllm_utils.circuits.lanes import LANES, load, store, total, zeros
+from qdllm_utils.circuits.lanes import LANES, ROW, load, load_row, store, total, zero_row, zeros
 
-ROW = 2 * LANES
 CHUNK = 512 * ROW  # numbers of a state that are worked on together, so that they stay in the first cache
 
 OPTIONS = {"fastmath": {"contract", "reassoc", "nsz"}, "error_model": "numpy", "nogil": True}
@@ -40,9 +39,9 @@ def rotate_two(state, high, low, cos_high, sin_high, cos_low, sin_low):
     """RY on two qubits, in place. high, low: the distance of 0 and 1 of each, in numbers; high > low."""
     for outer in range(0, state.size, 2 * high):
         for inner in range(outer, outer + high, 2 * low):
-            for k in range(inner, inner + low, LANES):
-                a, b = load(state, k), load(state, k + low)
-                c, d = load(state, k + high), load(state, k + high + low)
+            for k in range(inner, inner + low, ROW):
+                a, b = load_row(state, k), load_row(state, k + low)
+                c, d = load_row(state, k + high), load_row(state, k + high + low)
                 a, b = cos_low * a - sin_low * b, sin_low * a + cos_low * b
                 c, d = cos_low * c - sin_low * d, sin_low * c + cos_low * d
                 store(state, k, cos_high * a - sin_high * c)
@@ -54,14 +53,14 @@ def rotate_two(state, high, low, cos_high, sin_high, cos_low, sin_low):
 @compiled
 def slopes_two(mu, y, high, low):
     """sum of mu_1 y_0 - mu_0 y_1 over either qubit: twice the gradients of the two angles."""
-    high_0, high_1, low_0, low_1 = zeros(mu), zeros(mu), zeros(mu), zeros(mu)
+    high_0, high_1, low_0, low_1 = zero_row(mu), zero_row(mu), zero_row(mu), zero_row(mu)
     for outer in range(0, mu.size, 2 * high):
         for inner in range(outer, outer + high, 2 * low):
-            for k in range(inner, inner + low, LANES):
-                a, b = load(mu, k), load(mu, k + low)
-                c, d = load(mu, k + high), load(mu, k + high + low)
-                e, f = load(y, k), load(y, k + low)
-                g, h = load(y, k + high), load(y, k + high + low)
+            for k in range(inner, inner + low, ROW):
+                a, b = load_row(mu, k), load_row(mu, k + low)
+                c, d = load_row(mu, k + high), load_row(mu, k + high + low)
+                e, f = load_row(y, k), load_row(y, k + low)
+                g, h = load_row(y, k + high), load_row(y, k + high + low)
                 high_0 += c * e - a * g
                 high_1 += d * f - b * h
                 low_0 += b * e - a * f
@@ -258,21 +257,19 @@ def read_out_backward(gradient, state, gather, heap, co_state):
 
 
 @compiled
-def forward(encoder, half, phase, circuit, kept, z):
+def forward(encoder, half, phase, circuit, scratch, kept, z):
     """<Z_j> of S students on B samples each.
 
     encoder: (2, S or 1, B, n), half: (2, S, slots), phase: (2, S, L, 2^n), each as cos and sin.
     circuit: gathers, turns and first_turn of a Canonical. z: (S, B, n), written.
     kept: (S, ceil(B / 8), L + 1, 16 * 2^n) keeps every y and the last X for `backward`; (0, 0, 0, 0) keeps
-    nothing.
+    nothing. scratch: (4, 16 * 2^n), aligned like kept to 64 bytes: else every row lies in two cache lines.
     """
     gathers, turns, first_turn = circuit
     students, batch, n = z.shape
-    blocks, states = phase.shape[2:]
-    heap = np.empty(2 * states * LANES, z.dtype)
+    blocks = phase.shape[2]
+    state, y, heap = scratch[0], scratch[1], scratch[2]
     wires = np.empty((n, 2, LANES), z.dtype)
-    state = np.empty(states * ROW, z.dtype)
-    y = np.empty(states * ROW, z.dtype)
     for student in range(students):
         rows = student % encoder.shape[1]
         for tile in range(0, batch, LANES):
@@ -296,7 +293,7 @@ def forward(encoder, half, phase, circuit, kept, z):
 
 
 @compiled
-def backward(gradient, encoder, half, phase, circuit, kept, angles, half_gradient, phase_gradient):
+def backward(gradient, encoder, half, phase, circuit, scratch, kept, angles, half_gradient, phase_gradient):
     """The gradients of `forward`. gradient: that of z, (S, B, n); the others as there.
 
     Written: angles (S, B, n), that of the encoder's angles. Added to, from 0: half_gradient (S, slots), that of
@@ -304,13 +301,10 @@ def backward(gradient, encoder, half, phase, circuit, kept, angles, half_gradien
     """
     gathers, turns, first_turn = circuit
     students, batch, n = gradient.shape
-    blocks, states = phase.shape[2:]
-    heap = np.empty(2 * states * LANES, gradient.dtype)
-    heap_gradient = np.empty(2 * states * LANES, gradient.dtype)
+    blocks = phase.shape[2]
     wires = np.empty((n, 2, LANES), gradient.dtype)
     wires_gradient = np.empty((n, 2, LANES), gradient.dtype)
-    mu = np.empty(states * ROW, gradient.dtype)
-    spare = np.empty(states * ROW, gradient.dtype)
+    mu, spare, heap, heap_gradient = scratch[0], scratch[1], scratch[2], scratch[3]
     for student in range(students):
         rows = student % encoder.shape[1]
         for tile in range(0, batch, LANES):

@@ -1,13 +1,15 @@
-"""Eight numbers in a vector register, as a value inside compiled functions.
+"""Eight or sixteen numbers in vector registers, as one value inside compiled functions.
 
-numba's own vectoriser must prove that two arrays do not overlap before it reads or writes eight numbers
-at once, and on rows this short it gives up: written with these values the same loops run three to
-four times faster. LLVM maps a value to whatever the processor has (one AVX-512 register, two AVX ones,
-four of NEON).
+numba's own vectoriser must prove that two arrays do not overlap before it reads or writes several
+numbers at once, and on rows this short it gives up: written with these values the same loops run three
+to four times faster. LLVM maps a value to what the processor has: sixteen float32 are one register
+with AVX-512, two with AVX2, four with NEON.
 
-    load(array, start)            the numbers array[start : start + 8] of a flat array
-    store(array, start, lanes)    writes them
-    zeros(array), total(lanes)    eight zeros of the array's precision; the sum of eight numbers
+    load(array, start)            the eight numbers array[start : start + 8] of a flat array
+    load_row(array, start)        the sixteen numbers from start on
+    store(array, start, lanes)    writes eight or sixteen
+    zeros(array), zero_row(array) eight, sixteen zeros of the array's precision
+    total(lanes)                  the sum of the numbers
     +, +=, -, *                   number by number, also with a scalar on the left of *
 """
 
@@ -21,71 +23,94 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 LANES = 8
+ROW = 2 * LANES
 FLAGS = ("contract", "reassoc", "nsz")  # not nnan: a NaN must come out as a NaN
 INT32 = ir.IntType(32)
 
 
 class Lanes(types.Type):
-    """The type: eight numbers of `dtype`, float32 or float64."""
+    """The type: `count` numbers of `dtype`, float32 or float64."""
 
-    def __init__(self, dtype: types.Float) -> None:
+    def __init__(self, dtype: types.Float, count: int) -> None:
         """Name it after its numbers."""
-        self.dtype = dtype
-        super().__init__(name=f"Lanes({dtype})")
+        self.dtype, self.count = dtype, count
+        super().__init__(name=f"Lanes({dtype}, {count})")
 
 
 @register_model(Lanes)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, dmm: Any, fe_type: Lanes) -> None:
-        super().__init__(dmm, fe_type, ir.VectorType(dmm.lookup(fe_type.dtype).get_value_type(), LANES))
+        super().__init__(dmm, fe_type, ir.VectorType(dmm.lookup(fe_type.dtype).get_value_type(), fe_type.count))
 
 
-def _pointer(context: Any, builder: Any, array_type: Any, array: Any, start: Any) -> tuple[Any, Any]:
-    """The address of array[start] as that of eight numbers, and how far it is sure to be aligned."""
-    number = context.get_value_type(array_type.dtype)
-    address = builder.gep(context.make_array(array_type)(context, builder, array).data, [start])
-    return builder.bitcast(address, ir.VectorType(number, LANES).as_pointer()), context.get_abi_sizeof(number)
+def _address(context: Any, builder: Any, array: Any, value: Any, start: Any, lanes: Lanes) -> tuple[Any, int]:
+    """The address of array[start] as that of lanes, and how far it is sure to be aligned."""
+    number = builder.gep(context.make_array(array)(context, builder, value).data, [start])
+    size = context.get_abi_sizeof(context.get_value_type(lanes.dtype))
+    return builder.bitcast(number, context.get_value_type(lanes).as_pointer()), size
+
+
+def _load(array: Any, count: int) -> tuple[Any, Callable[..., Any]]:
+    """The signature and the instructions of a load."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        address, align = _address(context, builder, sig.args[0], *args, sig.return_type)
+        return builder.load(address, align=align)
+
+    return Lanes(array.dtype, count)(array, types.intp), generate
 
 
 @intrinsic
 def load(typing_context, array, start):
     """Eight numbers of a flat array, from start on."""
+    return _load(array, LANES)
 
-    def generate(context, builder, sig, args):
-        address, align = _pointer(context, builder, sig.args[0], *args)
-        return builder.load(address, align=align)
 
-    return Lanes(array.dtype)(array, types.intp), generate
+@intrinsic
+def load_row(typing_context, array, start):
+    """Sixteen numbers of a flat array, from start on."""
+    return _load(array, ROW)
 
 
 @intrinsic
 def store(typing_context, array, start, lanes):
-    """Write eight numbers to a flat array, from start on."""
+    """Write the numbers to a flat array, from start on."""
 
     def generate(context, builder, sig, args):
-        address, align = _pointer(context, builder, sig.args[0], *args[:2])
+        address, align = _address(context, builder, sig.args[0], *args[:2], sig.args[2])
         builder.store(args[2], address, align=align)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, lanes), generate
 
 
+def _zeros(array: Any, count: int) -> tuple[Any, Callable[..., Any]]:
+    """The signature and the constant of zeros."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return ir.Constant(context.get_value_type(sig.return_type), None)
+
+    return Lanes(array.dtype, count)(array), generate
+
+
 @intrinsic
 def zeros(typing_context, array):
     """Eight zeros of an array's precision."""
+    return _zeros(array, LANES)
 
-    def generate(context, builder, sig, args):
-        return ir.Constant(context.get_value_type(sig.return_type), None)
 
-    return Lanes(array.dtype)(array), generate
+@intrinsic
+def zero_row(typing_context, array):
+    """Sixteen zeros of an array's precision."""
+    return _zeros(array, ROW)
 
 
 @intrinsic
 def total(typing_context, lanes):
-    """The sum of the eight numbers."""
+    """The sum of the numbers."""
 
     def generate(context, builder, sig, args):
-        values = [builder.extract_element(args[0], INT32(k)) for k in range(LANES)]
+        values = [builder.extract_element(args[0], INT32(k)) for k in range(sig.args[0].count)]
         while len(values) > 1:
             half = len(values) // 2
             values = [builder.fadd(values[k], values[k + half], FLAGS) for k in range(half)]
@@ -135,5 +160,5 @@ def _scale(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     number, lanes = args
     undefined = ir.Constant(lanes.type, ir.Undefined)
     first = builder.insert_element(undefined, number, INT32(0))
-    same = builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES))
+    same = builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(INT32, sig.args[1].count), None))
     return builder.fmul(same, lanes, flags=FLAGS)
