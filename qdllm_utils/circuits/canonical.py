@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdllm_utils.circuits.ansatz import Circuit, Gate
-from qdllm_utils.circuits.simulator import cnot_gather, program
+from qdllm_utils.circuits.program import cnot_gather, program
 
 Integers = NDArray[np.int32]
 

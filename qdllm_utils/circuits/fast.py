@@ -42,13 +42,14 @@ class FastSimulator(nn.Module):
         encoder = torch.from_numpy(self.canonical.encoder)
         self.identity = encoder.shape[0] == encoder.shape[1] and bool(encoder.equal(torch.eye(len(encoder))))
         self.register_buffer("encoder", encoder, persistent=False)
-        self.plain = Simulator(circuit)
+        self.plain: Simulator | None = None
 
     def forward(self, inputs: Tensor, weights: Tensor) -> Tensor:
         """See the class."""
         leading = checked_shapes(self.circuit, inputs, weights)
         if inputs.device.type != "cpu" or weights.device.type != "cpu":
-            return self.plain(inputs, weights)
+            self.plain = self.plain or Simulator(self.circuit)
+            return self.plain.to(inputs.device)(inputs, weights)
         angles = inputs if self.identity else inputs @ self.encoder.to(inputs.dtype)
         if angles.dim() > 2:
             angles = angles.expand(*leading, *angles.shape[-2:])
