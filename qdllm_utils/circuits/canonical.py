@@ -82,7 +82,7 @@ def canonical(circuit: Circuit) -> Canonical:
             if gate.source == "input":
                 wire = gate.wires[0]
                 if number > 0 or step.kind != "rotation" or axes.get(wire, gate.name) != gate.name:
-                    raise InexpressibleError(f"{gate.name} of an input on qubit {wire} after the first layer")
+                    raise InexpressibleError(f"{gate.name} of an input on qubit {wire} comes after the first layer")
                 if gate.name == "RX" and wire not in axes:
                     _add_phase(blocks[-1], n, (wire,), -1, -pi / 2)
                 axes[wire] = gate.name
