@@ -6,6 +6,7 @@ encoder's inputs) and which are trained (the weights); it does not know how it i
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import count
 from typing import Literal
 
@@ -53,12 +54,12 @@ class Circuit:
             if (gate.source == "none") == (gate.name in ROTATIONS):
                 raise ValueError(f"{gate.name} takes {'an' if gate.name in ROTATIONS else 'no'} angle.")
 
-    @property
+    @cached_property
     def n_inputs(self) -> int:
         """The number of encoder angles."""
         return 1 + max((gate.index for gate in self.gates if gate.source == "input"), default=-1)
 
-    @property
+    @cached_property
     def n_weights(self) -> int:
         """The number of trained angles."""
         return 1 + max((gate.index for gate in self.gates if gate.source == "weight"), default=-1)

@@ -67,7 +67,7 @@ class _Kernel(torch.autograd.Function):
     def forward(ctx: Any, angles: Tensor, weights: Tensor, circuit: Canonical, keep: bool) -> Tensor:
         students, (batch, n), blocks = len(weights), angles.shape[-2:], circuit.blocks
         half = angles.new_zeros(students, blocks * (n + 1))
-        phase = angles.new_zeros(students, blocks, 2**n)
+        phase = angles.new_zeros(students, blocks, max(2**n, kernels.LANES))
         weights = weights.contiguous()
         kernels.tables(
             weights.numpy(), circuit.rotations, circuit.phases, circuit.fixed, half.numpy(), phase.numpy()

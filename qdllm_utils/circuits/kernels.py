@@ -16,7 +16,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from qdllm_utils.circuits.lanes import LANES, ROW, load, load_row, store, total, zero_row, zeros
+from qdllm_utils.circuits.lanes import LANES, ROW, load, load_row, store, total, walsh, zero_row, zeros
 
 CHUNK = 512 * ROW  # numbers of a state that are worked on together, so that they stay in the first cache
 
@@ -98,22 +98,26 @@ def slopes(mu, y, turns, gradient):
 
 
 @compiled
-def walsh(values):
-    """Walsh-Hadamard transform, in place: from values at masks to sums of signs over basis states, and back."""
-    stride = 1
+def transform(values):
+    """Walsh-Hadamard, in place: from values at masks to sums of signs over basis states, and back; 8 or more."""
+    for k in range(0, values.size, LANES):
+        store(values, k, walsh(load(values, k)))
+    stride = LANES
     while stride < values.size:
         for start in range(0, values.size, 2 * stride):
-            first = values[start : start + stride]
-            second = values[start + stride : start + 2 * stride]
-            for k in range(stride):
-                a, b = first[k], second[k]
-                first[k], second[k] = a + b, a - b
+            for k in range(start, start + stride, LANES):
+                a, b = load(values, k), load(values, k + stride)
+                store(values, k, a + b)
+                store(values, k + stride, a - b)
         stride *= 2
 
 
 @compiled
 def tables(weights, rotations, phases, fixed, half, phase):
-    """From weights (S, n_weights) to half the RY angles (S, slots) and the phases (S, L, 2^n); both come as 0."""
+    """From weights (S, n_weights) to half the RY angles (S, slots) and the phases (S, L, 2^n); both come as 0.
+
+    The phases, here and below, are padded to 8 where 2^n is 4: those of higher masks stay 0.
+    """
     for student in range(len(weights)):
         for k in range(len(rotations)):
             half[student, rotations[k, 1]] += weights[student, rotations[k, 0]] / 2
@@ -124,7 +128,7 @@ def tables(weights, rotations, phases, fixed, half, phase):
                 angle += weights[student, weight]
             phase[student, block, mask] -= angle / 2
         for block in range(phase.shape[1]):
-            walsh(phase[student, block])
+            transform(phase[student, block])
 
 
 @compiled
@@ -134,7 +138,7 @@ def table_gradients(rotations, phases, half_gradient, phase_gradient, gradient):
         for k in range(len(rotations)):
             gradient[student, rotations[k, 0]] += half_gradient[student, rotations[k, 1]]
         for block in range(phase_gradient.shape[1]):
-            walsh(phase_gradient[student, block])
+            transform(phase_gradient[student, block])
         for k in range(len(phases)):
             weight, block, mask = phases[k, 0], phases[k, 1], phases[k, 2]
             if weight >= 0:

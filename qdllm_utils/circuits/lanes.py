@@ -10,6 +10,7 @@ with AVX-512, two with AVX2, four with NEON.
     store(array, start, lanes)    writes eight or sixteen
     zeros(array), zero_row(array) eight, sixteen zeros of the array's precision
     total(lanes)                  the sum of the numbers
+    walsh(lanes)                  the Walsh-Hadamard transform of the eight numbers
     +, +=, -, *                   number by number, also with a scalar on the left of *
 """
 
@@ -117,6 +118,22 @@ def total(typing_context, lanes):
         return values[0]
 
     return lanes.dtype(lanes), generate
+
+
+@intrinsic
+def walsh(typing_context, lanes):
+    """Three rounds of sums and differences, of numbers whose places differ in one bit."""
+
+    def generate(context, builder, sig, args):
+        (value,) = args
+        for bit in (1, 2, 4):
+            swap = ir.Constant(ir.VectorType(INT32, LANES), [k ^ bit for k in range(LANES)])
+            sign = ir.Constant(value.type, [-1.0 if k & bit else 1.0 for k in range(LANES)])
+            partner = builder.shuffle_vector(value, value, swap)
+            value = builder.fadd(builder.fmul(sign, value, FLAGS), partner, FLAGS)
+        return value
+
+    return lanes(lanes), generate
 
 
 class _Elementwise(AbstractTemplate):
