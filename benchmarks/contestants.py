@@ -57,7 +57,7 @@ def numbers(case: Case, n_weights: int) -> dict[str, np.ndarray]:
 
 
 class TorchShell:
-    """The student around a circuit given as circuit(angles (B, n), weights (n_weights,)) -> (B, n), in torch."""
+    """The student around circuit(angles (B, n), weights (n_weights,)) -> (B, n), in torch."""
 
     def __init__(self, case: Case, data: dict[str, np.ndarray]) -> None:
         """Build the parameters and the optimiser."""
@@ -73,7 +73,9 @@ class TorchShell:
         self.weights, self.into, self.head = (
             as_tensor[name].requires_grad_() for name in ("weights", "into", "head")
         )
-        biases = [matrix.detach()[..., 0].clone().zero_().requires_grad_() for matrix in (self.into, self.head)]
+        biases = [
+            matrix.detach()[..., 0].clone().zero_().requires_grad_() for matrix in (self.into, self.head)
+        ]
         self.into_bias, self.head_bias = biases
         parameters = [self.into, self.into_bias, self.weights, self.head, self.head_bias]
         self.optimiser = torch.optim.Adam(parameters, lr=RATE, fused=True)
@@ -190,14 +192,16 @@ class MindQuantum(TorchShell):
             @staticmethod
             def forward(ctx: Any, angles: Any, fused: Any) -> Any:
                 results = gradient(angles.detach().numpy(), fused.detach().numpy())
-                z, of_angles, of_fused = (torch.from_numpy(np.real(part).astype(np.float32)) for part in results)
+                real = [torch.from_numpy(np.real(part).astype(np.float32)) for part in results]
+                z, of_angles, of_fused = real
                 ctx.save_for_backward(of_angles, of_fused)
                 return z
 
             @staticmethod
             def backward(ctx: Any, towards: Any) -> Any:
                 of_angles, of_fused = ctx.saved_tensors
-                return torch.einsum("bh,bhk->bk", towards, of_angles), torch.einsum("bh,bhk->k", towards, of_fused)
+                angles = torch.einsum("bh,bhk->bk", towards, of_angles)
+                return angles, torch.einsum("bh,bhk->k", towards, of_fused)
 
         self.expectation = Expectation
         self.plain = Simulator("mqvector", case.n, dtype=mq.complex64)

@@ -49,8 +49,12 @@ class Worker:
             environment = os.environ | ONE_THREAD | {"PYTHONPATH": str(HERE.parent)}
             self.process = subprocess.Popen(
                 [self.python, str(HERE / "worker.py"), self.name],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
-            )  # fmt: skip
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                env=environment,
+            )
         assert self.process.stdin and self.process.stdout
         print(json.dumps(command), file=self.process.stdin, flush=True)
         ready, _, _ = select.select([self.process.stdout], [], [], self.limit)
@@ -89,16 +93,27 @@ def reference(case: Case, n_weights: int) -> list[np.ndarray]:
     return [part.detach().numpy() for part in (z, *torch.autograd.grad(z.sum(), (angles, weights)))]
 
 
-def run_case(workers: list[Worker], case: Case, n_weights: int, task: str, rounds: int) -> list[dict[str, Any]]:
+def run_case(
+    workers: list[Worker], case: Case, n_weights: int, task: str, rounds: int
+) -> list[dict[str, Any]]:
     """Rows of one case: set up and compare all, then time them in turns."""
     rows, ready = [], []
     truth = reference(case, n_weights) if case.students == 1 else None
     for worker in workers:
         row: dict[str, Any] = {
-            "simulator": worker.name, "version": None, "n": case.n, "layers": case.layers, "batch": case.batch,
-            "students": case.students, "task": task, "cpu_ms": None, "wall_ms": None, "peak_mb": None,
-            "agrees": None, "note": "",
-        }  # fmt: skip
+            "simulator": worker.name,
+            "version": None,
+            "n": case.n,
+            "layers": case.layers,
+            "batch": case.batch,
+            "students": case.students,
+            "task": task,
+            "cpu_ms": None,
+            "wall_ms": None,
+            "peak_mb": None,
+            "agrees": None,
+            "note": "",
+        }
         rows.append(row)
         answer = worker.ask(setup=asdict(case), n_weights=n_weights)
         if answer and "check" in answer:
@@ -106,7 +121,7 @@ def run_case(workers: list[Worker], case: Case, n_weights: int, task: str, round
             if truth:
                 pairs = zip(answer["check"], truth, strict=True)
                 row["agrees"] = max(float(np.abs(np.array(x) - y).max()) for x, y in pairs) < TOLERANCE
-            answer = worker.ask(time=task, **{"for": 0})  # the first call compiles, where something is compiled
+            answer = worker.ask(time=task, **{"for": 0})  # the first call may compile
         if answer and "cpu_ms" in answer:
             ready.append((worker, row, {"cpu_ms": [], "wall_ms": []}, answer["wall_ms"][0] > 2e3))
         else:
@@ -157,15 +172,21 @@ def operations(n: int, layers: int, batch: int) -> float:
 
 def main() -> None:
     """Run the comparison."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", type=Path, help="write the rows here")
-    parser.add_argument("--peers", default=str(HERE.parent / "build/peers/bin/python"), help="the peers' Python")
+    parser.add_argument(
+        "--peers", default=str(HERE.parent / "build/peers/bin/python"), help="the peers' Python"
+    )
     parser.add_argument("--limit", type=float, default=120, help="seconds a peer may take for one answer")
     parser.add_argument("--rounds", type=int, default=5, help="turns of about 0.3 s each")
     parser.add_argument("--quick", action="store_true", help="n = 11 only")
     options = parser.parse_args()
     python = options.peers if Path(options.peers).exists() else sys.executable
-    workers = [Worker(name, sys.executable if name in OURS else python, options.limit) for name in CONTESTANTS]
+    workers = [
+        Worker(name, sys.executable if name in OURS else python, options.limit) for name in CONTESTANTS
+    ]
     rate = (workers[0].ask(gemm=None) or {})["gflops"]
     print(f"One thread, float32. This machine's measured GEMM rate: {rate:.0f} GFLOP/s.")
 
@@ -194,8 +215,9 @@ def main() -> None:
             found = run_case(workers[:1], *make_case(11, layers, 8, students), "train", options.rounds)
             rows += found
             alone = alone or found[0]["cpu_ms"]
-            ratio = students * alone / found[0]["cpu_ms"]
-            print(f"  L = {layers}, S = {students:2}: {found[0]['cpu_ms']:7.3f} ms, {ratio:.2f} times cheaper")
+            step = found[0]["cpu_ms"]
+            ratio = students * alone / step
+            print(f"  L = {layers}, S = {students:2}: {step:7.3f} ms, {ratio:.2f} times cheaper")
     workers[0].close()
     save(rows, options.json)
 

@@ -1,11 +1,11 @@
 """One contestant in its own process: reads JSON commands line by line, answers each with a line of JSON.
 
-    python worker.py NAME      NAME is a key of contestants.CONTESTANTS
+python worker.py NAME      NAME is a key of contestants.CONTESTANTS
 
-    {"setup": case, "n_weights": k}          build; answers {"check": [z, d angles, d weights]}
-    {"time": "train" or "infer", "for": s}   run it for about s seconds; {"cpu_ms": [...], "wall_ms": [...]}
-    {"peak": null}                           {"peak_mb": m}: most resident memory since setup
-    {"gemm": null}                           {"gflops": g}: this process's rate on 1024 x 1024 float32
+{"setup": case, "n_weights": k}          build; answers {"check": [z, d angles, d weights]}
+{"time": "train" or "infer", "for": s}   run it for about s seconds; {"cpu_ms": [...], "wall_ms": [...]}
+{"peak": null}                           {"peak_mb": m}: most resident memory since setup
+{"gemm": null}                           {"gflops": g}: this process's rate on 1024 x 1024 float32
 """
 
 import contextlib

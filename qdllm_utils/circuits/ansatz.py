@@ -48,7 +48,8 @@ class Circuit:
             if gate.name not in WIRES:
                 raise ValueError(f"Unknown gate {gate.name!r}: choose one of {', '.join(WIRES)}.")
             if len(set(gate.wires)) != WIRES[gate.name] or len(gate.wires) != WIRES[gate.name]:
-                raise ValueError(f"{gate.name} acts on {WIRES[gate.name]} different qubits, not {gate.wires}.")
+                needed = WIRES[gate.name]
+                raise ValueError(f"{gate.name} acts on {needed} different qubits, not {gate.wires}.")
             if not all(0 <= wire < self.n_qubits for wire in gate.wires):
                 raise ValueError(f"{gate.name} on {gate.wires}: qubits are 0 to {self.n_qubits - 1}.")
             if (gate.source == "none") == (gate.name in ROTATIONS):

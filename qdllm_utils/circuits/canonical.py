@@ -61,7 +61,7 @@ class Canonical:
 
 @dataclass
 class _Block:
-    """What gathers before a layer of rotations: phases as (mask, weight or -1, angle), CNOTs, then the RYs."""
+    """Phases as (mask, weight or -1, angle), CNOTs, then rotations: axis and weights by qubit."""
 
     phases: list[tuple[int, int, float]] = field(default_factory=list)
     cnots: list[Gate] = field(default_factory=list)
@@ -82,7 +82,8 @@ def canonical(circuit: Circuit) -> Canonical:
             if gate.source == "input":
                 wire = gate.wires[0]
                 if number > 0 or step.kind != "rotation" or axes.get(wire, gate.name) != gate.name:
-                    raise InexpressibleError(f"{gate.name} of an input on qubit {wire} comes after the first layer")
+                    reason = f"{gate.name} of an input on qubit {wire} comes after the first layer"
+                    raise InexpressibleError(reason)
                 if gate.name == "RX" and wire not in axes:
                     _add_phase(blocks[-1], n, (wire,), -1, -pi / 2)
                 axes[wire] = gate.name
@@ -174,7 +175,7 @@ def _pairs(wires: list[int], n: int, slot: int) -> list[tuple[int, int, int, int
             return [_pair(wires[-1], wires[0], n, with_idle), *_pairs(wires[:-1], n, slot)]
         slots[idle] = slot + n
     ordered = sorted(slots, reverse=True)
-    return [_pair(*ordered[k : k + 2], n, slots) for k in range(0, len(ordered), 2)]
+    return [_pair(ordered[k], ordered[k + 1], n, slots) for k in range(0, len(ordered), 2)]
 
 
 def _pair(low: int, high: int, n: int, slots: dict[int, int]) -> tuple[int, int, int, int]:

@@ -1,6 +1,6 @@
 """The fast path of the simulator: the same <Z_j> and gradients as `simulator.Simulator`, compiled.
 
-The circuit is brought to its canonical form once, the kernel of `kernels` runs it forwards and
+The circuit is brought to its canonical form once, the kernel of `passes` runs it forwards and
 backwards, and one autograd Function stands between them and PyTorch. Everything a step costs is in two
 calls of compiled code. The first call in a process compiles (some ten seconds, once a machine: numba
 keeps the result) or loads what was kept (under a second).
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from qdllm_utils.circuits import kernels
+from qdllm_utils.circuits import passes
 from qdllm_utils.circuits.ansatz import Circuit
 from qdllm_utils.circuits.canonical import Canonical, canonical
+from qdllm_utils.circuits.lanes import LANES, ROW
 from qdllm_utils.circuits.simulator import Simulator, checked_shapes
 
 
@@ -39,9 +40,9 @@ class FastSimulator(nn.Module):
         super().__init__()
         self.circuit = circuit
         self.canonical = canonical(circuit)
-        encoder = torch.from_numpy(self.canonical.encoder)
-        self.identity = encoder.shape[0] == encoder.shape[1] and bool(encoder.equal(torch.eye(len(encoder))))
-        self.register_buffer("encoder", encoder, persistent=False)
+        self.encoder = torch.from_numpy(self.canonical.encoder)
+        identity = torch.eye(circuit.n_qubits, dtype=self.encoder.dtype)
+        self.identity = self.encoder.shape == identity.shape and bool(self.encoder.equal(identity))
         self.plain: Simulator | None = None
 
     def forward(self, inputs: Tensor, weights: Tensor) -> Tensor:
@@ -67,20 +68,20 @@ class _Kernel(torch.autograd.Function):
     def forward(ctx: Any, angles: Tensor, weights: Tensor, circuit: Canonical, keep: bool) -> Tensor:
         students, (batch, n), blocks = len(weights), angles.shape[-2:], circuit.blocks
         half = angles.new_zeros(students, blocks * (n + 1))
-        phase = angles.new_zeros(students, blocks, max(2**n, kernels.LANES))
+        phase = angles.new_zeros(students, blocks, max(2**n, LANES))
         weights = weights.contiguous()
-        kernels.tables(
+        passes.tables(
             weights.numpy(), circuit.rotations, circuit.phases, circuit.fixed, half.numpy(), phase.numpy()
         )
         ctx.tables = (cos_and_sin(angles / 2), cos_and_sin(half), cos_and_sin(phase))
         ctx.circuit = circuit
-        ctx.scratch = angles.new_empty(4, 2**n * kernels.ROW).numpy()
-        tiles = -(-batch // kernels.LANES)
-        kept = (students, tiles, blocks + 1, 2**n * kernels.ROW) if keep else (0, 0, 0, 0)
+        ctx.scratch = angles.new_empty(4, 2**n * ROW).numpy()
+        tiles = -(-batch // LANES)
+        kept = (students, tiles, blocks + 1, 2**n * ROW) if keep else (0, 0, 0, 0)
         ctx.kept = angles.new_empty(kept).numpy()
         ctx.shapes = angles.shape, weights.shape
         z = angles.new_empty(students, batch, n)
-        kernels.forward(*ctx.tables, circuit.kernel_tables, ctx.scratch, ctx.kept, z.numpy())
+        passes.forward(*ctx.tables, circuit.kernel_tables, ctx.scratch, ctx.kept, z.numpy())
         return z
 
     @staticmethod
@@ -90,7 +91,7 @@ class _Kernel(torch.autograd.Function):
         angles = torch.empty_like(gradient, memory_format=torch.contiguous_format)
         half_gradient = np.zeros(half.shape[1:], half.dtype)
         phase_gradient = np.zeros(phase.shape[1:], half.dtype)
-        kernels.backward(
+        passes.backward(
             gradient.contiguous().numpy(),
             *ctx.tables,
             circuit.kernel_tables,
@@ -102,7 +103,7 @@ class _Kernel(torch.autograd.Function):
         )
         angles_shape, weights_shape = ctx.shapes
         weights = gradient.new_zeros(weights_shape)
-        kernels.table_gradients(
+        passes.table_gradients(
             circuit.rotations, circuit.phases, half_gradient, phase_gradient, weights.numpy()
         )
         return angles.sum_to_size(angles_shape), weights, None, None

@@ -19,14 +19,19 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
+from numba import extending
 from numba.core import types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import lower_builtin, models, register_model
 
 LANES = 8
 ROW = 2 * LANES
 FLAGS = ("contract", "reassoc", "nsz")  # not nnan: a NaN must come out as a NaN
 INT32 = ir.IntType(32)
+Compiler = tuple[Any, Callable[..., Any]]  # an intrinsic's signature, and what writes its instructions
+intrinsic: Callable[..., Any] = (
+    extending.intrinsic
+)  # a type checker sees what is called, not what it compiles
 
 
 class Lanes(types.Type):
@@ -41,7 +46,8 @@ class Lanes(types.Type):
 @register_model(Lanes)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, dmm: Any, fe_type: Lanes) -> None:
-        super().__init__(dmm, fe_type, ir.VectorType(dmm.lookup(fe_type.dtype).get_value_type(), fe_type.count))
+        number = dmm.lookup(fe_type.dtype).get_value_type()
+        super().__init__(dmm, fe_type, ir.VectorType(number, fe_type.count))
 
 
 def _address(context: Any, builder: Any, array: Any, value: Any, start: Any, lanes: Lanes) -> tuple[Any, int]:
@@ -51,41 +57,41 @@ def _address(context: Any, builder: Any, array: Any, value: Any, start: Any, lan
     return builder.bitcast(number, context.get_value_type(lanes).as_pointer()), size
 
 
-def _load(array: Any, count: int) -> tuple[Any, Callable[..., Any]]:
+def _load(array: Any, count: int) -> Compiler:
     """The signature and the instructions of a load."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        address, align = _address(context, builder, sig.args[0], *args, sig.return_type)
+        address, align = _address(context, builder, sig.args[0], args[0], args[1], sig.return_type)
         return builder.load(address, align=align)
 
     return Lanes(array.dtype, count)(array, types.intp), generate
 
 
 @intrinsic
-def load(typing_context, array, start):
+def load(typing_context: Any, array: Any, start: Any) -> Compiler:
     """Eight numbers of a flat array, from start on."""
     return _load(array, LANES)
 
 
 @intrinsic
-def load_row(typing_context, array, start):
+def load_row(typing_context: Any, array: Any, start: Any) -> Compiler:
     """Sixteen numbers of a flat array, from start on."""
     return _load(array, ROW)
 
 
 @intrinsic
-def store(typing_context, array, start, lanes):
+def store(typing_context: Any, array: Any, start: Any, lanes: Any) -> Compiler:
     """Write the numbers to a flat array, from start on."""
 
-    def generate(context, builder, sig, args):
-        address, align = _address(context, builder, sig.args[0], *args[:2], sig.args[2])
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        address, align = _address(context, builder, sig.args[0], args[0], args[1], sig.args[2])
         builder.store(args[2], address, align=align)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, lanes), generate
 
 
-def _zeros(array: Any, count: int) -> tuple[Any, Callable[..., Any]]:
+def _zeros(array: Any, count: int) -> Compiler:
     """The signature and the constant of zeros."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -95,22 +101,22 @@ def _zeros(array: Any, count: int) -> tuple[Any, Callable[..., Any]]:
 
 
 @intrinsic
-def zeros(typing_context, array):
+def zeros(typing_context: Any, array: Any) -> Compiler:
     """Eight zeros of an array's precision."""
     return _zeros(array, LANES)
 
 
 @intrinsic
-def zero_row(typing_context, array):
+def zero_row(typing_context: Any, array: Any) -> Compiler:
     """Sixteen zeros of an array's precision."""
     return _zeros(array, ROW)
 
 
 @intrinsic
-def total(typing_context, lanes):
+def total(typing_context: Any, lanes: Any) -> Compiler:
     """The sum of the numbers."""
 
-    def generate(context, builder, sig, args):
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         values = [builder.extract_element(args[0], INT32(k)) for k in range(sig.args[0].count)]
         while len(values) > 1:
             half = len(values) // 2
@@ -121,10 +127,10 @@ def total(typing_context, lanes):
 
 
 @intrinsic
-def walsh(typing_context, lanes):
+def walsh(typing_context: Any, lanes: Any) -> Compiler:
     """Three rounds of sums and differences, of numbers whose places differ in one bit."""
 
-    def generate(context, builder, sig, args):
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         (value,) = args
         for bit in (1, 2, 4):
             swap = ir.Constant(ir.VectorType(INT32, LANES), [k ^ bit for k in range(LANES)])
@@ -177,5 +183,6 @@ def _scale(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     number, lanes = args
     undefined = ir.Constant(lanes.type, ir.Undefined)
     first = builder.insert_element(undefined, number, INT32(0))
-    same = builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(INT32, sig.args[1].count), None))
+    place = ir.Constant(ir.VectorType(INT32, sig.args[1].count), None)
+    same = builder.shuffle_vector(first, undefined, place)
     return builder.fmul(same, lanes, flags=FLAGS)

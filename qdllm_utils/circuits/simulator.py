@@ -5,6 +5,7 @@ PyTorch, readable, on any device; and `fast.FastSimulator`, compiled by numba, o
 """
 
 import logging
+from collections.abc import Sequence
 from functools import lru_cache, reduce
 from typing import Any
 
@@ -72,13 +73,15 @@ class Simulator(nn.Module):
             else:
                 states = rotate(states, operator)
         probabilities = states.real**2 + states.imag**2
-        return probabilities.mT @ self.signs.to(probabilities.dtype)
+        return probabilities.mT @ self.get_buffer("signs").to(probabilities.dtype)
 
     def operators(self, inputs: Tensor, weights: Tensor) -> list[Any]:
-        """What each step needs: the encoder's state or a layer's phases (..., 2^n, 1 or B), matrices, a gather."""
+        """What each step needs: the encoder's state or phases, (..., 2^n, 1 or B), matrices, or a gather."""
         found: list[Any] = [None] * len(self.steps)
         for numbers in self.equal.values():
-            steps, constant = [self.steps[k] for k in numbers], getattr(self, f"constant_{numbers[0]}")
+            steps = [self.steps[k] for k in numbers]
+            constant = self.get_buffer(f"constant_{numbers[0]}")
+            operators: Sequence[Any]
             if steps[0].kind == "permutation":
                 operators = [constant] * len(steps)
             else:
@@ -148,13 +151,13 @@ class Permute(torch.autograd.Function):
     """states[..., gather, :]; its gradient is relabelled back, where autograd would scatter and add."""
 
     @staticmethod
-    def forward(ctx, states: Tensor, gather: Tensor) -> Tensor:
+    def forward(ctx: Any, states: Tensor, gather: Tensor) -> Tensor:
         """Relabel the basis states."""
         ctx.save_for_backward(gather)
         return states.index_select(-2, gather)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Relabel them back."""
         (gather,) = ctx.saved_tensors
         return torch.empty_like(gradient).index_copy_(-2, gather, gradient), None
@@ -193,7 +196,7 @@ def group_matrices(matrices: list[Tensor]) -> list[tuple[int, Tensor]]:
 
 
 def rotate(states: Tensor, blocks: list[tuple[int, Tensor]]) -> Tensor:
-    """Matrices (..., 1 or B, g, g), each on g neighbouring qubits from its number on; states: (..., 2^n, B)."""
+    """Matrices (..., 1 or B, g, g), each on the qubits from its number on; states: (..., 2^n, B)."""
     shape = states.shape
     for first, block in blocks:
         split = states.reshape(*shape[:-2], 2**first, block.shape[-1], -1, shape[-1])
@@ -218,7 +221,7 @@ def kronecker(left: Tensor, right: Tensor) -> Tensor:
 
 @lru_cache(maxsize=32)
 def simulator(circuit: Circuit, backend: str = "auto") -> nn.Module:
-    """The simulator of a circuit, worked out once for each circuit; its attribute `backend` names the path taken.
+    """The simulator of a circuit, worked out once for each; its attribute `backend` names the path taken.
 
     backend: 'numba' (compiled, CPU), 'torch' (plain), or 'auto': numba where it is installed and can run
     the circuit, else torch, and a logged sentence says why. Raises ValueError for another name, or where

@@ -12,8 +12,8 @@ pytest.importorskip("numba")
 
 from qdllm_utils.circuits.ansatz import ANSATZE, Circuit, Gate, angle_encoder, layered_circuit, qdllm_circuit
 from qdllm_utils.circuits.canonical import canonical
+from qdllm_utils.circuits.compiling import cache_folder, compiled
 from qdllm_utils.circuits.fast import FastSimulator
-from qdllm_utils.circuits.kernels import compiled
 from qdllm_utils.circuits.simulator import Simulator
 
 
@@ -48,15 +48,25 @@ def test_every_ansatz_agrees_with_pennylane(name, encoder):
         assert agreement(FastSimulator(circuit), circuit) < 1e-9
 
 
-def test_a_circuit_without_layers_and_one_with_odd_inputs():
-    assert agreement_with_plain(Circuit(3, (*angle_encoder(3), Gate("CNOT", (0, 2)), Gate("RZ", (1,), "weight", 0))))
-    gates = (Gate("RX", (1,), "input", 1), Gate("RX", (1,), "input", 0), Gate("RX", (1,), "weight", 0))
-    assert agreement_with_plain(Circuit(3, (*gates, Gate("RY", (0,), "input", 2), Gate("RZZ", (0, 1), "weight", 1))))
-
-
-def agreement_with_plain(circuit):
+@pytest.mark.parametrize(
+    "gates",
+    [
+        (*angle_encoder(3), Gate("CNOT", (0, 2)), Gate("RZ", (1,), "weight", 0)),
+        (
+            Gate("RX", (1,), "input", 1),
+            Gate("RX", (1,), "input", 0),
+            Gate("RX", (1,), "weight", 0),
+            Gate("RY", (0,), "input", 2),
+            Gate("RZZ", (0, 1), "weight", 1),
+        ),
+    ],
+    ids=["no rotations", "odd inputs"],
+)
+def test_unusual_circuits_agree_with_the_plain_path(gates):
+    circuit = Circuit(3, gates)
     angles = random_angles(circuit, 5)
-    return largest_difference(*(outputs(path(circuit), *angles) for path in (FastSimulator, Simulator))) < 1e-12
+    ours, plain = (outputs(path(circuit), *angles) for path in (FastSimulator, Simulator))
+    assert largest_difference(ours, plain) < 1e-12
 
 
 def test_a_layer_of_the_paper_is_one_block():
@@ -90,10 +100,26 @@ def test_a_nan_comes_out_as_a_nan_of_its_own_sample():
     assert not z[[0, 2]].isnan().any()
 
 
-def test_a_function_that_cannot_be_cached_is_compiled_all_the_same():
-    namespace = {}
-    exec("def twice(x):\n    return 2 * x", namespace)  # from no file, so numba finds no folder for it
-    assert compiled(namespace["twice"])(21) == 42
+def test_the_cache_folder_follows_the_environment_and_the_sources(monkeypatch, tmp_path):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    assert cache_folder().is_relative_to(tmp_path)
+    before = cache_folder()
+    monkeypatch.setattr("qdllm_utils.circuits.compiling.SOURCES", ("lanes.py",))
+    assert cache_folder() != before
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_compiled_code_is_kept_where_it_can_be(writable, monkeypatch, tmp_path):
+    base = tmp_path / "cache"
+    if not writable:
+        base.write_text("a file, so that no folder can be made here")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(base))
+    assert compiled(doubled)(21) == 42
+    assert bool(list(base.rglob("*.nbi"))) == writable
+
+
+def doubled(number):
+    return 2 * number
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

@@ -85,7 +85,8 @@ def test_students_together_are_students_one_by_one(backend, own_inputs):
     ]
     z, of_inputs, of_weights = (torch.stack(part) for part in zip(*single, strict=True))
     of_inputs = of_inputs.unflatten(0, (2, 3)) if own_inputs else of_inputs.sum(dim=0)
-    assert largest_difference(together, [z.unflatten(0, (2, 3)), of_inputs, of_weights.unflatten(0, (2, 3))]) < 1e-12
+    expected = [z.unflatten(0, (2, 3)), of_inputs, of_weights.unflatten(0, (2, 3))]
+    assert largest_difference(together, expected) < 1e-12
 
 
 def test_the_plain_path_runs_where_numba_is_absent():
