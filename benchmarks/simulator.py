@@ -55,7 +55,8 @@ class Worker:
                 text=True,
                 env=environment,
             )
-        assert self.process.stdin and self.process.stdout
+        assert self.process.stdin
+        assert self.process.stdout
         print(json.dumps(command), file=self.process.stdin, flush=True)
         ready, _, _ = select.select([self.process.stdout], [], [], self.limit)
         line = self.process.stdout.readline() if ready else ""
@@ -182,10 +183,13 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=120, help="seconds a peer may take for one answer")
     parser.add_argument("--rounds", type=int, default=5, help="turns of about 0.3 s each")
     parser.add_argument("--quick", action="store_true", help="n = 11 only")
+    parser.add_argument("--ours", action="store_true", help="without the peers")
     options = parser.parse_args()
     python = options.peers if Path(options.peers).exists() else sys.executable
     workers = [
-        Worker(name, sys.executable if name in OURS else python, options.limit) for name in CONTESTANTS
+        Worker(name, sys.executable if name in OURS else python, options.limit)
+        for name in CONTESTANTS
+        if name in OURS or not options.ours
     ]
     rate = (workers[0].ask(gemm=None) or {})["gflops"]
     print(f"One thread, float32. This machine's measured GEMM rate: {rate:.0f} GFLOP/s.")
