@@ -4,6 +4,7 @@ A contestant takes a Case and the numbers of `numbers`, and offers
     train()   one step: 768 -> n linear layer, circuit, n -> 2 head, cross-entropy, backward, Adam
     infer()   <Z> of a batch from the encoder's angles, no gradients
     check()   <Z> and the gradients of the sum of <Z> with respect to angles and weights, as arrays
+              (a case that is not trained is checked on infer() alone: gradients at batch 512 take 20 GB)
 Every contestant trains the circuit's own weights. The peers run the fused circuit, one rotation where
 the ansatz has three in a row; ours runs the circuit as it stands. A peer is imported only by its class.
 """
