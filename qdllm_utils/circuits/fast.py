@@ -3,7 +3,7 @@
 The circuit is brought to its canonical form once, the kernel of `passes` runs it forwards and
 backwards, and one autograd Function stands between them and PyTorch. Everything a step costs is in two
 calls of compiled code. The first call in a process compiles (some ten seconds, once a machine: numba
-keeps the result) or loads what was kept (under a second).
+keeps the result) or loads what was kept (about a second).
 """
 
 from typing import Any
