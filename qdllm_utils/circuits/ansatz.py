@@ -4,8 +4,10 @@ Nothing else in the project repeats a gate list. A circuit knows which angles co
 encoder's inputs) and which are trained (the weights); it does not know how it is simulated.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import count
 from typing import Literal
 
 ROTATIONS = {"RX": "X", "RY": "Y", "RZ": "Z", "RZZ": "ZZ"}
@@ -46,27 +48,28 @@ class Circuit:
             if gate.name not in WIRES:
                 raise ValueError(f"Unknown gate {gate.name!r}: choose one of {', '.join(WIRES)}.")
             if len(set(gate.wires)) != WIRES[gate.name] or len(gate.wires) != WIRES[gate.name]:
-                raise ValueError(f"{gate.name} acts on {WIRES[gate.name]} different qubits, not {gate.wires}.")
+                needed = WIRES[gate.name]
+                raise ValueError(f"{gate.name} acts on {needed} different qubits, not {gate.wires}.")
             if not all(0 <= wire < self.n_qubits for wire in gate.wires):
                 raise ValueError(f"{gate.name} on {gate.wires}: qubits are 0 to {self.n_qubits - 1}.")
             if (gate.source == "none") == (gate.name in ROTATIONS):
                 raise ValueError(f"{gate.name} takes {'an' if gate.name in ROTATIONS else 'no'} angle.")
 
-    @property
+    @cached_property
     def n_inputs(self) -> int:
         """The number of encoder angles."""
         return 1 + max((gate.index for gate in self.gates if gate.source == "input"), default=-1)
 
-    @property
+    @cached_property
     def n_weights(self) -> int:
         """The number of trained angles."""
         return 1 + max((gate.index for gate in self.gates if gate.source == "weight"), default=-1)
 
 
-def angle_encoder(n_qubits: int) -> Iterator[Gate]:
-    """RX(z_j) on qubit j (paper, eqs. 5 and 6)."""
+def angle_encoder(n_qubits: int, rotation: str = "RX") -> Iterator[Gate]:
+    """A rotation by z_j on qubit j; RX in the paper (eqs. 5 and 6), RY gives real amplitudes."""
     for wire in range(n_qubits):
-        yield Gate("RX", (wire,), "input", wire)
+        yield Gate(rotation, (wire,), "input", wire)
 
 
 def qdllm_layer(n_qubits: int, first_weight: int = 0) -> Iterator[Gate]:
@@ -102,11 +105,73 @@ def layer_weights(n_qubits: int) -> int:
 
 def qdllm_circuit(n_qubits: int = 11, layers: int = 11) -> Circuit:
     """The student's circuit: the RX encoder and `layers` layers of the ansatz (paper, eq. 13)."""
+    return layered_circuit("qdllm", n_qubits, layers)
+
+
+def unentangled_layer(n_qubits: int, first_weight: int = 0) -> Iterator[Gate]:
+    """The qdllm layer without its RZZ and CNOT: a control, whose <Z_j> depends on qubit j alone."""
+    weight = count(first_weight)
+    for gate in qdllm_layer(n_qubits):
+        if len(gate.wires) == 1:
+            yield replace(gate, index=next(weight))
+
+
+def hardware_efficient_layer(n_qubits: int, first_weight: int = 0) -> Iterator[Gate]:
+    """RX, RY, RZ on every qubit, then a ring of CNOT(j -> j+1); 3n weights (cf. Kandala et al. 2017)."""
+    weight = count(first_weight)
+    for wire in range(n_qubits):
+        for rotation in ("RX", "RY", "RZ"):
+            yield Gate(rotation, (wire,), "weight", next(weight))
+    for wire in range(n_qubits):
+        yield Gate("CNOT", (wire, (wire + 1) % n_qubits))
+
+
+def strongly_entangling_layer(n_qubits: int, first_weight: int = 0) -> Iterator[Gate]:
+    """RZ, RY, RZ on every qubit, then CNOT(j -> j+r) (Schuld et al. 2020); 3n weights.
+
+    The range r is 1, 2, ..., n-1 and again, from layer to layer, as in PennyLane's StronglyEntanglingLayers,
+    whose weights (layers, n, 3), flattened, are these.
+    """
+    weight = count(first_weight)
+    reach = first_weight // (3 * n_qubits) % (n_qubits - 1) + 1
+    for wire in range(n_qubits):
+        for rotation in ("RZ", "RY", "RZ"):
+            yield Gate(rotation, (wire,), "weight", next(weight))
+    for wire in range(n_qubits):
+        yield Gate("CNOT", (wire, (wire + reach) % n_qubits))
+
+
+ANSATZE: dict[str, Callable[[int, int], Iterator[Gate]]] = {
+    "qdllm": qdllm_layer,
+    "unentangled": unentangled_layer,
+    "hardware_efficient": hardware_efficient_layer,
+    "strongly_entangling": strongly_entangling_layer,
+}
+
+
+def layered_circuit(
+    ansatz: str, n_qubits: int, layers: int, encoder: str = "RX", reuploading: bool = False
+) -> Circuit:
+    """An encoder and `layers` layers of one of ANSATZE.
+
+    encoder: the rotation that takes the inputs, RX or RY. reuploading: encode the same inputs again
+    before every layer, not before the first only (Perez-Salinas et al. 2020).
+    Raises ValueError for an unknown ansatz or encoder, or fewer than one layer.
+    """
+    if ansatz not in ANSATZE:
+        raise ValueError(f"Unknown ansatz {ansatz!r}: choose one of {', '.join(ANSATZE)}.")
+    if encoder not in ("RX", "RY"):
+        raise ValueError(f"Unknown encoder {encoder!r}: choose RX or RY.")
     if layers < 1:
         raise ValueError(f"{layers} layers: the circuit takes 1 layer or more.")
-    gates = list(angle_encoder(n_qubits))
+    gates: list[Gate] = []
+    weights = 0
     for layer in range(layers):
-        gates += qdllm_layer(n_qubits, layer * layer_weights(n_qubits))
+        if layer == 0 or reuploading:
+            gates += angle_encoder(n_qubits, encoder)
+        added = list(ANSATZE[ansatz](n_qubits, weights))
+        weights += sum(gate.source == "weight" for gate in added)
+        gates += added
     return Circuit(n_qubits, tuple(gates))
 
 

@@ -1,5 +1,7 @@
 """The circuit read by PennyLane: the independent reference for every test, and the way to other devices."""
 
+from typing import Any
+
 import pennylane as qml
 
 from qdllm_utils.circuits.ansatz import Circuit
@@ -7,7 +9,7 @@ from qdllm_utils.circuits.ansatz import Circuit
 OPERATIONS = {"RX": qml.RX, "RY": qml.RY, "RZ": qml.RZ, "RZZ": qml.IsingZZ, "CNOT": qml.CNOT}
 
 
-def apply(circuit: Circuit, inputs, weights) -> None:
+def apply(circuit: Circuit, inputs: Any, weights: Any) -> None:
     """Queue the gates of the circuit in a PennyLane function.
 
     inputs: (n_inputs,) or, for PennyLane's own broadcasting, (n_inputs, B); weights: (n_weights,); radians.
@@ -20,10 +22,10 @@ def apply(circuit: Circuit, inputs, weights) -> None:
             operation((inputs if gate.source == "input" else weights)[gate.index], wires=gate.wires)
 
 
-def qnode(circuit: Circuit, device: str = "default.qubit", **options) -> qml.QNode:
+def qnode(circuit: Circuit, device: str = "default.qubit", **options: Any) -> qml.QNode:
     """A QNode f(inputs, weights) -> list of n <Z_j>, on any PennyLane device. options go to the QNode."""
 
-    def function(inputs, weights):
+    def function(inputs: Any, weights: Any) -> list[Any]:
         apply(circuit, inputs, weights)
         return [qml.expval(qml.PauliZ(wire)) for wire in range(circuit.n_qubits)]
 

@@ -1,73 +1,24 @@
-"""The exact simulator: from angles to <Z_j>, batched, differentiable, in plain PyTorch.
+"""The exact simulator: from angles to <Z_j>, batched, differentiable.
 
-The circuit is first turned into a short program of three kinds of step, once, from its description:
-
-    diagonal      RZ and RZZ that stand together: one phase for each basis state
-    rotation      RX and RY that stand together: a Kronecker product of 2 x 2 matrices
-    permutation   CNOTs that stand together: a relabelling of the basis states
-
-Gates are moved past one another only where they commute (different qubits, or both diagonal). The
-program is then applied to the whole batch. Qubit 0 is the most significant bit of a basis state.
+`simulator(circuit)` chooses between two paths with the same results: `Simulator`, below, in plain
+PyTorch, readable, on any device; and `fast.FastSimulator`, compiled by numba, on the CPU.
 """
 
-from dataclasses import dataclass
-from functools import lru_cache
+import logging
+from collections.abc import Sequence
+from functools import lru_cache, reduce
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from qdllm_utils.circuits.ansatz import Circuit, Gate
+from qdllm_utils.circuits.program import Step, cnot_gather, program, signs
 
-KINDS = {"RX": "rotation", "RY": "rotation", "RZ": "diagonal", "RZZ": "diagonal", "CNOT": "permutation"}
-GROUP = 5  # neighbouring qubits whose 2 x 2 matrices are multiplied out into one 32 x 32 matrix
+GROUP = 6  # neighbouring qubits whose 2 x 2 matrices are multiplied out into one 64 x 64 matrix
+BACKENDS = ("auto", "numba", "torch")
 
-
-@dataclass
-class Step:
-    """Gates of one kind that stand together, in time order."""
-
-    kind: str
-    gates: list[Gate]
-
-    def commutes(self, gate: Gate) -> bool:
-        """Whether `gate` may pass this step: no shared qubit, or both diagonal."""
-        if self.kind == "diagonal" == KINDS[gate.name]:
-            return True
-        return not any(set(gate.wires) & set(other.wires) for other in self.gates)
-
-
-def program(circuit: Circuit) -> list[Step]:
-    """The circuit's gates gathered into steps, each gate as early as commuting allows."""
-    steps: list[Step] = []
-    for gate in circuit.gates:
-        kind = KINDS[gate.name]
-        home = None
-        for step in reversed(steps):
-            if step.kind == kind:
-                home = step
-            if not step.commutes(gate):
-                break
-        if home is None:
-            home = Step(kind, [])
-            steps.append(home)
-        home.gates.append(gate)
-    return steps
-
-
-def signs(n_qubits: int) -> Tensor:
-    """The eigenvalue of Z_j on each basis state x, (2^n, n): +1 where bit j of x is 0, -1 where it is 1."""
-    states = torch.arange(2**n_qubits)
-    bits = torch.stack([(states >> (n_qubits - 1 - j)) & 1 for j in range(n_qubits)], dim=1)
-    return 1 - 2 * bits
-
-
-def cnot_gather(n_qubits: int, gates: list[Gate]) -> Tensor:
-    """The index g, (2^n,), with new_state[x] = old_state[g[x]] after the CNOTs in time order."""
-    source = torch.arange(2**n_qubits)
-    for gate in reversed(gates):
-        control, target = (n_qubits - 1 - wire for wire in gate.wires)
-        source = source ^ (((source >> control) & 1) << target)
-    return source
+log = logging.getLogger(__name__)
 
 
 class Simulator(nn.Module):
@@ -75,63 +26,103 @@ class Simulator(nn.Module):
 
     forward(inputs (..., B, n_inputs), weights (..., n_weights)), both in radians, float32 or float64,
     returns (..., B, n_qubits) in the same precision. Leading axes are independent parameter sets
-    (students); they are broadcast. Memory grows as B * 2^n for each step.
+    (students); they are broadcast. The phases and matrices of steps with the same gates, which layers
+    repeat, are worked out at once; then the steps are applied one after the other to the states of the
+    whole batch, (..., 2^n, B), complex. Memory grows as B * 2^n for each step.
     """
+
+    backend = "torch"
 
     def __init__(self, circuit: Circuit) -> None:
         """Work out the program of the circuit and its index tables."""
         super().__init__()
         self.circuit = circuit
         self.steps = program(circuit)
-        table = signs(circuit.n_qubits)
-        self.register_buffer("signs", table, persistent=False)
+        self.equal: dict[Any, list[int]] = {}
         for number, step in enumerate(self.steps):
-            if step.kind == "permutation":
-                constant = cnot_gather(circuit.n_qubits, step.gates)
-                self.register_buffer(f"inverse_{number}", constant.argsort(), persistent=False)
-            elif step.kind == "diagonal":
-                columns = [table[:, list(gate.wires)].prod(dim=1) for gate in step.gates]
-                constant = -0.5 * torch.stack(columns)
-            else:
+            gates = tuple((gate.name, gate.wires, gate.source) for gate in step.gates)
+            self.equal.setdefault((number == 0, gates), []).append(number)
+        table = signs(circuit.n_qubits)
+        self.register_buffer("signs", table.float(), persistent=False)
+        for first, *_ in self.equal.values():
+            step = self.steps[first]
+            if step.kind == "diagonal":
+                constant = -0.5 * torch.stack([table[:, gate.wires].prod(dim=1) for gate in step.gates])
+            elif step.kind == "rotation":
                 constant = merging(step)
-            self.register_buffer(f"constant_{number}", constant, persistent=False)
+            else:
+                constant = cnot_gather(circuit.n_qubits, step.gates)
+            self.register_buffer(f"constant_{first}", constant, persistent=False)
 
     def forward(self, inputs: Tensor, weights: Tensor) -> Tensor:
         """See the class."""
-        circuit = self.circuit
-        if inputs.shape[-1] != circuit.n_inputs or weights.shape[-1] != circuit.n_weights:
-            raise ValueError(
-                f"The circuit takes {circuit.n_inputs} inputs and {circuit.n_weights} weights, "
-                f"not {inputs.shape[-1]} and {weights.shape[-1]}."
-            )
-        weights = weights.unsqueeze(-2)
-        batch = torch.broadcast_shapes(inputs.shape[:-1], weights.shape[:-1])
-        real = inputs.new_zeros(*batch, 2**circuit.n_qubits)
-        real[..., 0] = 1
-        states = torch.complex(real, torch.zeros_like(real))
-        for number, step in enumerate(self.steps):
-            if step.kind == "permutation":
-                gather = getattr(self, f"constant_{number}")
-                states = Permute.apply(states, gather, getattr(self, f"inverse_{number}"))
-                continue
-            angles = step_angles(step, inputs, weights) @ getattr(self, f"constant_{number}").to(inputs.dtype)
-            if step.kind == "diagonal":
-                states = states * torch.polar(torch.ones_like(angles), angles)
+        n_qubits = self.circuit.n_qubits
+        leading = checked_shapes(self.circuit, inputs, weights)
+        states = torch.zeros(
+            *leading, 2**n_qubits, inputs.shape[-2], dtype=inputs.dtype.to_complex(), device=inputs.device
+        )
+        states[..., 0, :] = 1
+        operators = self.operators(inputs, weights)
+        for number, (step, operator) in enumerate(zip(self.steps, operators, strict=True)):
+            if number == 0 and step.kind == "rotation":
+                states = operator.to(states.dtype).expand_as(states)
+            elif step.kind == "permutation":
+                states = Permute.apply(states, operator)
+            elif step.kind == "diagonal":
+                states = states * operator
             else:
-                matrices = wire_matrices(merged_gates(step), angles)
-                apply = product_state if number == 0 else rotate
-                states = apply(states, matrices, circuit.n_qubits)
+                states = rotate(states, operator)
         probabilities = states.real**2 + states.imag**2
-        return probabilities @ self.signs.to(probabilities.dtype)
+        return probabilities.mT @ self.get_buffer("signs").to(probabilities.dtype)
+
+    def operators(self, inputs: Tensor, weights: Tensor) -> list[Any]:
+        """What each step needs: the encoder's state or phases, (..., 2^n, 1 or B), matrices, or a gather."""
+        found: list[Any] = [None] * len(self.steps)
+        for numbers in self.equal.values():
+            steps = [self.steps[k] for k in numbers]
+            constant = self.get_buffer(f"constant_{numbers[0]}")
+            operators: Sequence[Any]
+            if steps[0].kind == "permutation":
+                operators = [constant] * len(steps)
+            else:
+                angles = step_angles(steps, inputs, weights) @ constant.to(inputs.dtype)
+                if steps[0].kind == "diagonal":
+                    operators = torch.complex(angles.cos(), angles.sin()).mT.unbind(-3)
+                else:
+                    matrices = wire_matrices(merged_gates(steps[0]), angles, self.circuit.n_qubits)
+                    if numbers[0] == 0:
+                        operators = product_state(matrices).unbind(-3)
+                    else:
+                        split = [(first, block.unbind(-4)) for first, block in group_matrices(matrices)]
+                        operators = [[(first, block[k]) for first, block in split] for k in range(len(steps))]
+            for number, operator in zip(numbers, operators, strict=True):
+                found[number] = operator
+        return found
 
 
-def step_angles(step: Step, inputs: Tensor, weights: Tensor) -> Tensor:
-    """The angles of a step's gates, (..., 1 or B, gates): without the batch where no input is among them."""
-    indices = [gate.index for gate in step.gates]
-    if all(gate.source == "weight" for gate in step.gates):
-        return weights[..., indices]
-    columns = [(inputs if gate.source == "input" else weights)[..., gate.index] for gate in step.gates]
-    return torch.stack(torch.broadcast_tensors(*columns), dim=-1)
+def checked_shapes(circuit: Circuit, inputs: Tensor, weights: Tensor) -> torch.Size:
+    """The students' axes that inputs (..., B, n_inputs) and weights (..., n_weights) are broadcast to.
+
+    Raises ValueError where the circuit takes other numbers of angles, or the two are not of one precision.
+    """
+    if inputs.dim() < 2 or inputs.shape[-1] != circuit.n_inputs or weights.shape[-1] != circuit.n_weights:
+        raise ValueError(
+            f"The circuit takes inputs (..., B, {circuit.n_inputs}) and weights (..., {circuit.n_weights}), "
+            f"not {tuple(inputs.shape)} and {tuple(weights.shape)}."
+        )
+    if inputs.dtype != weights.dtype or inputs.dtype not in (torch.float32, torch.float64):
+        raise ValueError(
+            f"Inputs and weights are both float32 or both float64, not {inputs.dtype} and {weights.dtype}."
+        )
+    return torch.broadcast_shapes(inputs.shape[:-2], weights.shape[:-1])
+
+
+def step_angles(steps: list[Step], inputs: Tensor, weights: Tensor) -> Tensor:
+    """The angles of equal steps, (..., steps, 1 or B, gates): without the batch where they are weights."""
+    indices = torch.tensor([[gate.index for gate in step.gates] for step in steps], device=weights.device)
+    if steps[0].gates[0].source == "weight":
+        return weights[..., indices].unsqueeze(-2)
+    return inputs[..., indices].movedim(-2, -3)
 
 
 def merged_gates(step: Step) -> list[Gate]:
@@ -157,23 +148,23 @@ def merging(step: Step) -> Tensor:
 
 
 class Permute(torch.autograd.Function):
-    """states[..., gather]; its gradient is the inverse gather, where autograd would scatter and add."""
+    """states[..., gather, :]; its gradient is relabelled back, where autograd would scatter and add."""
 
     @staticmethod
-    def forward(ctx, states: Tensor, gather: Tensor, inverse: Tensor) -> Tensor:
+    def forward(ctx: Any, states: Tensor, gather: Tensor) -> Tensor:
         """Relabel the basis states."""
-        ctx.save_for_backward(inverse)
-        return states.index_select(-1, gather)
+        ctx.save_for_backward(gather)
+        return states.index_select(-2, gather)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Relabel them back."""
-        (inverse,) = ctx.saved_tensors
-        return gradient.index_select(-1, inverse), None, None
+        (gather,) = ctx.saved_tensors
+        return torch.empty_like(gradient).index_copy_(-2, gather, gradient), None
 
 
-def wire_matrices(gates: list[Gate], half: Tensor) -> dict[int, Tensor]:
-    """For each qubit touched, the product of its rotations, (..., 2, 2); real where all are RY.
+def wire_matrices(gates: list[Gate], half: Tensor, n_qubits: int) -> list[Tensor]:
+    """For each qubit the product of its rotations, (..., 2, 2); real where all are RY.
 
     RX(angle) = exp(-i angle/2 X), RY(angle) = exp(-i angle/2 Y); half: (..., gates), angle/2.
     """
@@ -189,38 +180,36 @@ def wire_matrices(gates: list[Gate], half: Tensor) -> dict[int, Tensor]:
     for number, gate in enumerate(gates):
         matrix, wire = split[gate.name][number], gate.wires[0]
         matrices[wire] = matrix @ matrices[wire] if wire in matrices else matrix
-    return matrices
+    identity = torch.eye(2, dtype=matrix.dtype, device=half.device).expand_as(matrix)
+    return [matrices.get(wire, identity) for wire in range(n_qubits)]
 
 
-def product_state(states: Tensor, matrices: dict[int, Tensor], n_qubits: int) -> Tensor:
-    """2 x 2 matrices on |0...0>: a Kronecker product of n vectors, in the shape of states."""
-    zero = torch.eye(2, dtype=states.dtype, device=states.device)
-    product = torch.ones_like(states[..., :1])
-    for wire in range(n_qubits):
-        vector = matrices.get(wire, zero)[..., 0]
-        product = (product[..., :, None] * vector[..., None, :]).flatten(-2)
-    return product
+def product_state(matrices: list[Tensor]) -> Tensor:
+    """A matrix on each qubit of |0...0>: the Kronecker product of their first columns, (..., 2^n, B)."""
+    return reduce(kronecker, [matrix[..., :1] for matrix in matrices]).squeeze(-1).mT
 
 
-def rotate(states: Tensor, matrices: dict[int, Tensor], n_qubits: int) -> Tensor:
-    """2 x 2 matrices on their qubits, `GROUP` neighbours at a time. states: (..., B, 2^n)."""
-    dtype = next(iter(matrices.values())).dtype
-    identity = torch.eye(2, dtype=dtype, device=states.device)
+def group_matrices(matrices: list[Tensor]) -> list[tuple[int, Tensor]]:
+    """The matrices multiplied out over `GROUP` neighbouring qubits, (..., g, g), after the first of them."""
+    groups = range(0, len(matrices), GROUP)
+    return [(first, reduce(kronecker, matrices[first : first + GROUP])) for first in groups]
+
+
+def rotate(states: Tensor, blocks: list[tuple[int, Tensor]]) -> Tensor:
+    """Matrices (..., 1 or B, g, g), each on the qubits from its number on; states: (..., 2^n, B)."""
     shape = states.shape
-    for first in range(0, n_qubits, GROUP):
-        wires = range(first, min(first + GROUP, n_qubits))
-        if not any(wire in matrices for wire in wires):
+    for first, block in blocks:
+        split = states.reshape(*shape[:-2], 2**first, block.shape[-1], -1, shape[-1])
+        if block.shape[-3] > 1:  # a matrix for each sample
+            states = torch.einsum("...bij,...xjyb->...xiyb", block.to(states.dtype), split).reshape(shape)
             continue
-        block = matrices.get(first, identity)
-        for wire in wires[1:]:
-            block = kronecker(block, matrices.get(wire, identity))
-        split = states.reshape(*shape[:-1], 2**first, block.shape[-1], -1)
-        if block.is_complex():
-            product = block.unsqueeze(-3) @ split
-        else:  # a real matrix on real and imaginary parts side by side: half the work
-            product = block.unsqueeze(-3) @ torch.view_as_real(split).flatten(-2)
-            product = torch.view_as_complex(product.unflatten(-1, (-1, 2)))
-        states = product.reshape(shape)
+        columns = split.flatten(-2)
+        if not block.is_complex():  # real and imaginary parts side by side: half the work
+            columns = torch.view_as_real(columns).flatten(-2)
+        columns = block @ columns
+        if not block.is_complex():
+            columns = torch.view_as_complex(columns.unflatten(-1, (-1, 2)))
+        states = columns.reshape(shape)
     return states
 
 
@@ -231,6 +220,22 @@ def kronecker(left: Tensor, right: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=32)
-def simulator(circuit: Circuit) -> Simulator:
-    """The simulator of a circuit, worked out once for each circuit."""
+def simulator(circuit: Circuit, backend: str = "auto") -> nn.Module:
+    """The simulator of a circuit, worked out once for each; its attribute `backend` names the path taken.
+
+    backend: 'numba' (compiled, CPU), 'torch' (plain), or 'auto': numba where it is installed and can run
+    the circuit, else torch, and a logged sentence says why. Raises ValueError for another name, or where
+    'numba' is asked for and cannot run the circuit; ImportError where it is asked for and not installed.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"Unknown backend {backend!r}: choose one of {', '.join(BACKENDS)}.")
+    if backend != "torch":
+        try:
+            from qdllm_utils.circuits.fast import FastSimulator  # here, so that numba may be absent
+
+            return FastSimulator(circuit)
+        except (ImportError, ValueError) as error:
+            if backend == "numba":
+                raise
+            log.warning("The plain torch simulator runs this circuit, not the compiled one: %s.", error)
     return Simulator(circuit)
