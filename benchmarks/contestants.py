@@ -71,12 +71,8 @@ class TorchShell:
             as_tensor |= {name: as_tensor[name][0] for name in ("weights", "into", "head")}
         self.features, self.classes = as_tensor["features"], as_tensor["classes"]
         self.angles = as_tensor["angles"]
-        self.weights, self.into, self.head = (
-            as_tensor[name].requires_grad_() for name in ("weights", "into", "head")
-        )
-        biases = [
-            matrix.detach()[..., 0].clone().zero_().requires_grad_() for matrix in (self.into, self.head)
-        ]
+        self.weights, self.into, self.head = (as_tensor[name].requires_grad_() for name in ("weights", "into", "head"))
+        biases = [matrix.detach()[..., 0].clone().zero_().requires_grad_() for matrix in (self.into, self.head)]
         self.into_bias, self.head_bias = biases
         parameters = [self.into, self.into_bias, self.weights, self.head, self.head_bias]
         self.optimiser = torch.optim.Adam(parameters, lr=RATE, fused=True)

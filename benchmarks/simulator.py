@@ -30,9 +30,10 @@ from qdllm_utils.circuits.simulator import simulator  # noqa: E402
 OURS = [name for name in CONTESTANTS if name.startswith("qdllm")]
 FAST = OURS[0]
 TOLERANCE = 1e-3  # float32, gradients summed over a batch
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
-) | {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "JAX_PLATFORMS": "cpu"}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1") | {
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+    "JAX_PLATFORMS": "cpu",
+}
 
 
 class Worker:
@@ -94,9 +95,7 @@ def reference(case: Case, n_weights: int) -> list[np.ndarray]:
     return [part.detach().numpy() for part in (z, *torch.autograd.grad(z.sum(), (angles, weights)))]
 
 
-def run_case(
-    workers: list[Worker], case: Case, n_weights: int, task: str, rounds: int
-) -> list[dict[str, Any]]:
+def run_case(workers: list[Worker], case: Case, n_weights: int, task: str, rounds: int) -> list[dict[str, Any]]:
     """Rows of one case: set up and compare all, then time them in turns."""
     rows, ready = [], []
     truth = reference(case, n_weights) if case.students == 1 else None
@@ -173,13 +172,9 @@ def operations(n: int, layers: int, batch: int) -> float:
 
 def main() -> None:
     """Run the comparison."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the rows here")
-    parser.add_argument(
-        "--peers", default=str(HERE.parent / "build/peers/bin/python"), help="the peers' Python"
-    )
+    parser.add_argument("--peers", default=str(HERE.parent / "build/peers/bin/python"), help="the peers' Python")
     parser.add_argument("--limit", type=float, default=120, help="seconds a peer may take for one answer")
     parser.add_argument("--rounds", type=int, default=5, help="turns of about 0.3 s each")
     parser.add_argument("--quick", action="store_true", help="n = 11 only")

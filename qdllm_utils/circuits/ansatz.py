@@ -149,9 +149,7 @@ ANSATZE: dict[str, Callable[[int, int], Iterator[Gate]]] = {
 }
 
 
-def layered_circuit(
-    ansatz: str, n_qubits: int, layers: int, encoder: str = "RX", reuploading: bool = False
-) -> Circuit:
+def layered_circuit(ansatz: str, n_qubits: int, layers: int, encoder: str = "RX", reuploading: bool = False) -> Circuit:
     """An encoder and `layers` layers of one of ANSATZE.
 
     encoder: the rotation that takes the inputs, RX or RY. reuploading: encode the same inputs again

@@ -70,9 +70,7 @@ class _Kernel(torch.autograd.Function):
         half = angles.new_zeros(students, blocks * (n + 1))
         phase = angles.new_zeros(students, blocks, max(2**n, LANES))
         weights = weights.contiguous()
-        passes.tables(
-            weights.numpy(), circuit.rotations, circuit.phases, circuit.fixed, half.numpy(), phase.numpy()
-        )
+        passes.tables(weights.numpy(), circuit.rotations, circuit.phases, circuit.fixed, half.numpy(), phase.numpy())
         ctx.tables = (cos_and_sin(angles / 2), cos_and_sin(half), cos_and_sin(phase))
         ctx.circuit = circuit
         ctx.scratch = angles.new_empty(4, 2**n * ROW).numpy()
@@ -103,9 +101,7 @@ class _Kernel(torch.autograd.Function):
         )
         angles_shape, weights_shape = ctx.shapes
         weights = gradient.new_zeros(weights_shape)
-        passes.table_gradients(
-            circuit.rotations, circuit.phases, half_gradient, phase_gradient, weights.numpy()
-        )
+        passes.table_gradients(circuit.rotations, circuit.phases, half_gradient, phase_gradient, weights.numpy())
         return angles.sum_to_size(angles_shape), weights, None, None
 
 

@@ -174,9 +174,7 @@ def start_backward(
 
 
 @compiled
-def step_backward(
-    mu: Array, y: Array, gather: Array, cos: Array, sin: Array, state: Array, slopes: Array
-) -> None:
+def step_backward(mu: Array, y: Array, gather: Array, cos: Array, sin: Array, state: Array, slopes: Array) -> None:
     """The way back from `step`: state[gather[x]] = exp(-i phase[x]) mu[x], slopes[x] += Im(mu conj(y))."""
     for x in range(len(gather)):
         real, imag = load(mu, x * ROW), load(mu, x * ROW + LANES)

@@ -29,9 +29,7 @@ ROW = 2 * LANES
 FLAGS = ("contract", "reassoc", "nsz")  # not nnan: a NaN must come out as a NaN
 INT32 = ir.IntType(32)
 Compiler = tuple[Any, Callable[..., Any]]  # an intrinsic's signature, and what writes its instructions
-intrinsic: Callable[..., Any] = (
-    extending.intrinsic
-)  # a type checker sees what is called, not what it compiles
+intrinsic: Callable[..., Any] = extending.intrinsic  # a type checker sees what is called, not what it compiles
 
 
 class Lanes(types.Type):

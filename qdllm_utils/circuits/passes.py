@@ -63,9 +63,7 @@ def table_gradients(
 
 
 @compiled
-def forward(
-    encoder: Array, half: Array, phase: Array, circuit: Tables, scratch: Array, kept: Array, z: Array
-) -> None:
+def forward(encoder: Array, half: Array, phase: Array, circuit: Tables, scratch: Array, kept: Array, z: Array) -> None:
     """<Z_j> of S students on B samples each.
 
     encoder: (2, S or 1, B, n), half: (2, S, slots), phase: (2, S, L, 2^n), each as cos and sin.
@@ -128,9 +126,7 @@ def backward(
         for tile in range(0, batch, LANES):
             samples = min(LANES, batch - tile)
             history = kept[student, tile // LANES]
-            read_out_backward(
-                gradient[student, tile : tile + samples], history[blocks], gathers[blocks], heap, mu
-            )
+            read_out_backward(gradient[student, tile : tile + samples], history[blocks], gathers[blocks], heap, mu)
             for block in range(blocks - 1, -1, -1):
                 cos, sin = phase[0, student, block], phase[1, student, block]
                 of_block = turns[first_turn[block] : first_turn[block + 1]]

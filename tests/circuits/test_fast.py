@@ -133,7 +133,5 @@ def test_peak_memory_at_16_qubits_and_11_layers():
         z.sum().backward()
         print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")))
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
     assert int(done.stdout.split()[1]) / 1024 < 700

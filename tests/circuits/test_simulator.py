@@ -104,9 +104,7 @@ def test_the_plain_path_runs_where_numba_is_absent():
         except ImportError:
             print("ImportError")
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["torch", "0.9553", "ImportError"]
     assert "The plain torch simulator runs this circuit" in done.stderr
 
