@@ -35,3 +35,5 @@ lock:
 
 clean:
 	rm -rf build
+
+include benchmarks/peers.mk

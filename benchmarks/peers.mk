@@ -1,6 +1,5 @@
 # Included by the Makefile: the peers' own environment, and the comparison.
 PEERS := build/peers
-PYTHON ?= python3
 
 .PHONY: bench-peers bench
 
@@ -11,5 +10,5 @@ $(PEERS)/.installed: benchmarks/peers.txt
 	$(PEERS)/bin/pip install --quiet --requirement benchmarks/peers.txt
 	touch $@
 
-bench: bench-peers
-	PYTHONPATH=. $(PYTHON) benchmarks/simulator.py --json build/simulator.json
+bench: bench-peers $(INSTALLED)
+	$(BIN)/python benchmarks/simulator.py --json build/simulator.json

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from qdllm_utils.config import Knobs, Scale, Task
+from qdllm_utils.config import TASKS, Knobs, Scale, Task
 from qdllm_utils.evidence.store import Row, Store
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.texts import pretrained
 from qdllm_utils.texts.data import Source, split
-from qdllm_utils.texts.teacher_specs import hub_name, teacher_spec
+from qdllm_utils.texts.teacher_specs import TeacherSpec, hub_name, teacher_spec
 
 STUDENTS = ("tinybert", "minillm", "distilbert", "pkd", "quantum")
 SPLIT_SEED = 0
@@ -41,10 +41,15 @@ class Experiment:
             "split_seed": SPLIT_SEED,
         }
 
+    @property
+    def teacher_spec(self) -> TeacherSpec:
+        """How the teacher is made."""
+        return teacher_spec(self.teacher, self.scale, TASKS[self.source.task])
+
     @cached_property
     def teacher_identity(self) -> dict[str, Any]:
         """What identifies the fine-tuned teacher."""
-        spec = asdict(teacher_spec(self.teacher, self.scale))
+        spec = asdict(self.teacher_spec)
         spec.pop("name")
         return {"kind": "teacher", "data": self.data_identity, **spec}
 
@@ -86,7 +91,7 @@ class Experiment:
         corpus = self.source.corpus
         rows = split(corpus.labels, SPLIT_SEED)
         output = fine_tune(
-            teacher_spec(self.teacher, self.scale),
+            self.teacher_spec,
             list(corpus.texts),
             corpus.labels,
             rows,
@@ -144,7 +149,7 @@ class Experiment:
     def check_weights(self) -> None:
         """Fail at once, and not after hours, where pre-trained weights are out of reach."""
         pretrained.locate(self.scale.embedder)
-        spec = teacher_spec(self.teacher, self.scale)
+        spec = self.teacher_spec
         if not spec.twin:
             pretrained.locate(hub_name(self.teacher))
 
@@ -171,7 +176,7 @@ class Experiment:
                         teacher_logits=teacher.arrays["logits"],
                         features=self.embeddings() if quantum else None,
                         texts=() if quantum else corpus.texts,
-                        teacher=teacher_spec(self.teacher, self.scale),
+                        teacher=self.teacher_spec,
                         adapter={
                             name.removeprefix("adapter/"): values
                             for name, values in teacher.arrays.items()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from qdllm_utils.config import Scale
+from qdllm_utils.config import Scale, Task
 from qdllm_utils.texts import pretrained
 
 
@@ -48,16 +48,16 @@ class TeacherSpec:
         return self.pretraining_steps > 0
 
 
-def teacher_spec(name: str, scale: Scale) -> TeacherSpec:
-    """The teacher of a name at a scale: a named one, a hub id or a local folder.
+def teacher_spec(name: str, scale: Scale, task: Task) -> TeacherSpec:
+    """The teacher of a name at a scale on a task: a named one, a hub id or a local folder.
 
     Ranks: 64 as the paper's text says for the LLMs, 16 for MiniLM and other small models, 8 for twins.
     """
     if name not in NAMED:
-        return TeacherSpec(name, pretrained.identity(name), (), 16, 1e-3, 3, 32)
+        return TeacherSpec(name, pretrained.identity(name), (), 16, 1e-3, task.teacher_epochs, 32)
     named = NAMED[name]
     if name == "minilm":
-        return TeacherSpec(name, named.hub, named.targets, 16, 1e-3, 3, 32)
+        return TeacherSpec(name, named.hub, named.targets, 16, 1e-3, task.teacher_epochs, 32)
     if scale.twins:
         steps = scale.pretraining_steps
         return TeacherSpec(name, f"twin of {named.hub}", named.targets, 8, 3e-3, 5, 8, steps)

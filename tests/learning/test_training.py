@@ -1,6 +1,7 @@
 """The training loop on toy students: the checkpoint it keeps, copies side by side, batches and learning rates."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -86,6 +87,33 @@ def test_an_epoch_without_a_right_answer_is_still_a_checkpoint():
     student = Scripted([[9, 0, 0]], epochs=2)
     assert fit(student, TEN, TEN).best_epoch == [1]
     assert student.epoch.tolist() == pytest.approx([1])
+
+
+@pytest.mark.parametrize(
+    ("scripts", "patience", "epochs_run", "best"),
+    [
+        ([[9, 3, 8, 5, 8, 7, 9, 9]], 3, 5, [2]),
+        ([[9, 3, 8, 5, 8, 7, 9, 9]], 4, 7, [6]),
+        ([[9, 3, 8, 5, 8, 7, 9, 9]], 0, 7, [6]),
+        ([[9, 3, 8, 5, 5, 5, 5, 5], [9, 1, 2, 3, 4, 4, 4, 5]], 3, 7, [2, 7]),
+    ],
+)
+def test_training_stops_after_the_epochs_of_patience_without_a_better_one_of_any_copy(
+    scripts, patience, epochs_run, best
+):
+    student = Scripted(scripts, epochs=7)
+    student.settings = replace(student.settings, patience=patience)
+    result = fit(student, TEN, TEN)
+    assert len(result.history) == epochs_run and result.best_epoch == best
+    assert student.epoch.tolist() == pytest.approx(best)
+
+
+def test_a_checkpoint_of_the_first_stage_is_never_kept_nor_counted_as_impatience():
+    student = Scripted([[9, 9, 9, 9, 9, 3, 5, 4, 4, 9]], epochs=9)
+    student.settings = replace(student.settings, patience=2, select_from=4)
+    result = fit(student, TEN, TEN)
+    assert result.best_epoch == [6] and result.validation == pytest.approx([0.5])
+    assert student.epoch.tolist() == pytest.approx([6]) and len(result.history) == 8
 
 
 def test_keeping_a_single_copy_takes_states_of_any_shape():

@@ -236,6 +236,12 @@ def test_tinyberts_second_half_is_soft_cross_entropy(source, teacher, epoch):
     torch.testing.assert_close(tiny.loss(epoch), torch.stack(expected), atol=1e-5, rtol=1e-4)
 
 
+def test_tinyberts_checkpoint_is_of_its_second_half(source, teacher):
+    assert TinyBERT(Size(source, (1, 3)), 2, 7, 0, teacher).settings.select_from == 3
+    assert TinyBERT(Size(source, (1, 3)), 2, 7, 0).settings.select_from == 0
+    assert PKD(Size(source, (0, 1)), 2, 7, 0, teacher).settings.select_from == 0
+
+
 def test_tinyberts_w_fit_bridges_widths_and_is_no_part_of_the_student(source):
     wide = tiny_bert(6, hidden_size=24, intermediate_size=40)
     tiny = case(TinyBERT, source, (1, 3), wide)
@@ -340,7 +346,7 @@ def test_every_baseline_trains_in_the_common_loop_and_learns(baseline, source, t
     torch.manual_seed(0)  # dropout draws from the global generator
     epochs = 60 if baseline is TinyBERT else 16  # the first half of TinyBERT's does not touch the head
     student = baseline(Size(source, (0, 2)), 2, epochs, 0, teacher)
-    student.settings = replace(student.settings, learning_rate=1e-2, batch_size=12, schedule="constant")
+    student.settings = replace(student.settings, learning_rate=1e-2, batch_size=12, schedule="constant", patience=0)
     tokens = tokenize(texts, source)
     data = tokens | {"labels": labels, "teacher": 6.0 * F.one_hot(labels, 2)}
     data |= student.teacher_columns(teacher, tokens)
