@@ -108,8 +108,11 @@ class Knobs:
             ("temperature", 1e-3, 100),
         ):
             value = getattr(self, name)
-            if not isinstance(value, int | float) or not low <= value <= high:
-                raise InputError(f"{name} is {value!r}: it must lie between {low} and {high}.")
+            whole = isinstance(getattr(type(self), name), int)
+            if not isinstance(value, int if whole else int | float) or not low <= value <= high:
+                raise InputError(
+                    f"{name} is {value!r}: it must {'be a whole number' if whole else 'lie'} between {low} and {high}."
+                )
 
 
 PRESETS = {

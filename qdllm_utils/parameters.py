@@ -24,10 +24,9 @@ class Parameters:
 
     def __getattr__(self, name: str) -> Any:
         """parameters.teacher, parameters.seeds ..."""
-        try:
-            return self.values[name]
-        except KeyError:
-            raise AttributeError(name) from None
+        if name.startswith("__") or name == "values" or name not in self.values:
+            raise AttributeError(name)
+        return self.values[name]
 
     @property
     def size(self) -> Scale:

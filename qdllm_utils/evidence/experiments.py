@@ -6,6 +6,7 @@ and batch order. Every student of a table sees the same split and the same teach
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,7 @@ class Experiment:
         )
         predicted = output.logits.argmax(axis=1)
         result = {
-            "name": self.teacher,
+            "name": Path(self.teacher).name if pretrained.looks_like_path(self.teacher) else self.teacher,
             "parameters": output.parameters,
             "lora_parameters": output.lora_parameters,
             "classes": list(corpus.classes),
@@ -148,10 +149,13 @@ class Experiment:
 
     def check_weights(self) -> None:
         """Fail at once, and not after hours, where pre-trained weights are out of reach."""
-        pretrained.locate(self.scale.embedder)
-        spec = self.teacher_spec
-        if not spec.twin:
-            pretrained.locate(hub_name(self.teacher))
+        from qdllm_utils.evidence.jobs import BASELINES
+
+        needed = [self.scale.embedder]
+        needed += [(b.paper if self.scale.paper_sizes else b.small).source for b in BASELINES.values()]
+        needed += [] if self.teacher_spec.twin else [hub_name(self.teacher)]
+        for name in dict.fromkeys(needed):
+            pretrained.locate(name)
 
     def jobs(self, missing: dict[str, list[int]]) -> list[Any]:
         """The training runs that are missing: all seeds of the quantum student at once, the others one by one."""

@@ -74,7 +74,9 @@ def accuracy_against_parameters(comparison: Comparison) -> Any:
             if printed:
                 axis.plot(paper_parameters(student), float(printed), markerfacecolor="none", **style_of)
         axis.axhline(run.teacher.result["acc"], linestyle="--", color="0.35", linewidth=1, label="the teacher itself")
-        axis.set(xscale="log", xlabel="trainable parameters", title=TEACHER_NAMES.get(run.name, run.name))
+        axis.set(
+            xscale="log", xlabel="trainable parameters", title=TEACHER_NAMES.get(run.name, run.teacher.result["name"])
+        )
     axes[0, 0].set_ylabel("test accuracy")
     figure.legend(
         *axes[0, 0].get_legend_handles_labels(),

@@ -1,8 +1,8 @@
 """The store: one row a run, written atomically, keyed by what the run is, never by where or when it ran.
 
 A row is a JSON file `<key>.json` with identity, result, provenance and a checksum; arrays (logits, vectors,
-a trained student) lie beside it in `<key>.npz`, whose checksum the row carries. The JSON is written last, so
-a run that is interrupted leaves no row. A damaged or half-written file is named and recomputed.
+a trained student) lie beside it in `<key>.npz`, whose checksum the row carries. Both are written aside and
+then moved into place, the row last, so a run that is interrupted leaves no row. A damaged or half-written file is named and recomputed.
 """
 
 import hashlib
@@ -90,13 +90,15 @@ class Store:
     def save(self, row: Row) -> None:
         """Write the arrays, then the row, each in one step; raises InputError where there is no room."""
         record: dict[str, Any] = {"identity": row.identity, "result": row.result, "provenance": row.provenance}
+        files = {}
         if row.arrays:
             buffer = io.BytesIO()
             np.savez_compressed(buffer, allow_pickle=False, **row.arrays)
             record["arrays"] = hashlib.sha256(buffer.getvalue()).hexdigest()
-            write(self.folder / f"{row.key}.npz", buffer.getvalue())
+            files[self.folder / f"{row.key}.npz"] = buffer.getvalue()
         record["checksum"] = checksum(record)
-        write(self.folder / f"{row.key}.json", json.dumps(record, indent=1).encode())
+        files[self.folder / f"{row.key}.json"] = json.dumps(record, indent=1).encode()
+        write(files)
         self.computed.add(row.key)
 
     @property
@@ -150,22 +152,26 @@ def read(path: Path, identity: dict[str, Any], arrays: bool) -> Row:
     return row
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a file in one step: all of it or nothing."""
-    temporary = None
+def write(files: dict[Path, bytes]) -> None:
+    """Write files so that all are there whole or none is: each beside its place first, then moved into it."""
+    staged: dict[Path, str] = {}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, staged[path] = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(staged[path], 0o644)
+        for path in files:
+            os.replace(staged[path], path)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        path = next(reversed(files))
         raise InputError(
             f"{path.name} could not be written to {path.parent.name}/ ({error.strerror}): make room or set "
             "QDLLM_STORE to another folder; the store is as it was."
         ) from error
+    finally:
+        for temporary in staged.values():
+            Path(temporary).unlink(missing_ok=True)

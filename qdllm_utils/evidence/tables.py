@@ -70,7 +70,7 @@ def count(parameters: int) -> str:
 
 def teacher_name(run: TeacherRun) -> str:
     """The name, whether it is a twin, its size and its own accuracy, which bounds what can be distilled."""
-    name = TEACHER_NAMES.get(run.name, run.name)
+    name = TEACHER_NAMES.get(run.name, run.teacher.result["name"])
     result = run.teacher.result
     twin = ", 1:1000 twin" if run.teacher.identity["pretraining_steps"] else ""
     return (
@@ -86,10 +86,13 @@ def cell(numbers: list[float], metric: str, printed: str | None) -> str:
     return f'<td>{value}<br><span class="paper">{below}</span></td>'
 
 
-def row_head(student: str, row: Row, sizes: bool = True) -> str:
-    """The name of a student with its size."""
-    size = f'<br><span class="paper">{row.result["size"]}, {count(row.result["parameters"])}</span>' if sizes else ""
-    return f'<th scope="row">{STUDENT_NAMES[student]}{size}</th>'
+def row_head(student: str, row: Row) -> str:
+    """The name of a student, what of its method is left out or special, and its size."""
+    from qdllm_utils.evidence.jobs import BASELINES
+
+    details = [BASELINES[student].note] if student in BASELINES else []
+    details.append(f"{row.result['size']}, {count(row.result['parameters'])}")
+    return f'<th scope="row">{STUDENT_NAMES[student]}<br><span class="paper">{"<br>".join(details)}</span></th>'
 
 
 def compression_table(comparison: Comparison) -> HTML:

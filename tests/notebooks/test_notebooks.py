@@ -105,7 +105,7 @@ def test_second_run_loads_and_computes_nothing(demo, tmp_path):
         (("-p", "techer", "opt"), "Unknown parameter 'techer': this notebook takes teacher, scale"),
         (("-p", "scale", "huge"), "Unknown scale 'huge': choose one of demo, cpu, paper"),
         (("-p", "seeds", "0"), "seeds is 0: it must be a whole number from 1 to 1000"),
-        (("-p", "epochs", "-3"), "epochs is -3: it must lie between 1 and 1000"),
+        (("-p", "epochs", "-3"), "epochs is -3: it must be a whole number between 1 and 1000"),
         (("-p", "pooling", "max"), "Unknown pooling 'max': choose one of last, mean, cls"),
         (("-p", "teacher", "./no/such/folder"), "There is no folder './no/such/folder'"),
     ],
