@@ -2,7 +2,8 @@
 
 A row is a JSON file `<key>.json` with identity, result, provenance and a checksum; arrays (logits, vectors,
 a trained student) lie beside it in `<key>.npz`, whose checksum the row carries. Both are written aside and
-then moved into place, the row last, so a run that is interrupted leaves no row. A damaged or half-written file is named and recomputed.
+then moved into place, the row last, so a run that is interrupted leaves no row. A damaged or half-written
+file is named and recomputed.
 """
 
 import hashlib
