@@ -20,6 +20,7 @@ from qdllm_utils.texts.teacher_specs import TeacherSpec, hub_name, teacher_spec
 
 STUDENTS = ("tinybert", "minillm", "distilbert", "pkd", "quantum")
 SPLIT_SEED = 0
+RECIPE = 1  # raised when a change of the code changes results that no field of an identity shows
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Experiment:
         """What identifies the texts and their split."""
         return {
             "fingerprint": self.source.fingerprint,
+            "cleaning": "case and spacing ignored",
             "max_texts": self.scale.max_texts,
             "split": "6:2:2",
             "split_seed": SPLIT_SEED,
@@ -52,7 +54,7 @@ class Experiment:
         """What identifies the fine-tuned teacher."""
         spec = asdict(self.teacher_spec)
         spec.pop("name")
-        return {"kind": "teacher", "data": self.data_identity, **spec}
+        return {"kind": "teacher", "recipe": RECIPE, "data": self.data_identity, **spec}
 
     @property
     def embedding_identity(self) -> dict[str, Any]:
@@ -65,7 +67,7 @@ class Experiment:
 
     def student_identity(self, student: str, seed: int) -> dict[str, Any]:
         """What identifies one trained student."""
-        identity: dict[str, Any] = {"kind": "student", "student": student, "seed": seed}
+        identity: dict[str, Any] = {"kind": "student", "recipe": RECIPE, "student": student, "seed": seed}
         if student == "quantum":
             identity |= {"embedding": self.embedding_identity, "knobs": asdict(self.knobs)}
         else:

@@ -1,7 +1,7 @@
 """One training run, and many of them: over the cores with joblib, over machines with Dask.
 
 QDLLM_WORKERS: how many processes (default: the cores; one on a GPU). QDLLM_DASK: the address of a running
-Dask scheduler, whose workers then do the runs; they need this package and nothing else.
+Dask scheduler, whose workers (--nthreads 1) then do the runs; they need this package and nothing else.
 """
 
 import os
@@ -73,7 +73,7 @@ def build(job: Job) -> tuple[Any, training.Data]:
     tokens = tokenize(list(job.texts), size.source)
     if teacher is not None and bert.same_family:
         data |= bert.teacher_columns(teacher, tokens)
-    return bert, data | tokens
+    return bert, data | bert.leave_out_unused_tokens(tokens)
 
 
 def train(job: Job, threads: int) -> list[Row]:
@@ -120,7 +120,14 @@ def run_jobs(jobs: list[Job]) -> Iterator[Row]:
     if scheduler:
         from distributed import Client, as_completed
 
-        with Client(scheduler, timeout=10) as client:
+        try:
+            client = Client(scheduler, timeout=10)
+        except (ValueError, OSError, AssertionError) as error:
+            raise InputError(
+                f"QDLLM_DASK is {scheduler!r}, and no Dask scheduler answers there: give the address of a running one "
+                "(tcp://host:8786) or unset it."
+            ) from error
+        with client:
             futures = [client.submit(train, job, 1, pure=False) for job in jobs]
             for future in as_completed(futures):
                 progress.update()

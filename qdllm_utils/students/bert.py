@@ -90,7 +90,7 @@ class BertStudent(nn.Module):
     def __init__(self, size: Size, classes: int, epochs: int, seed: int, teacher: BertModel | None = None) -> None:
         """Cut the student out of its source (or teacher); the new head is drawn from the seed."""
         super().__init__()
-        self.seeds, self.epochs = [seed], epochs
+        self.seeds, self.epochs, self.left_out = [seed], epochs, 0
         source = BertModel.from_pretrained(locate(size.source))
         config = source.config
         matches_states = type(self).states is not BertStudent.states
@@ -155,6 +155,18 @@ class BertStudent(nn.Module):
         """The teacher states that this method matches, (B, ...) each; none by default."""
         return {}
 
+    def leave_out_unused_tokens(self, tokens: Data) -> Data:
+        """Drop the word vectors of tokens that occur in none of the texts; returns the texts renumbered.
+
+        They get no gradient and are never looked up, but the optimiser would carry them through every step,
+        which for short texts costs more than the texts do. `trainable` counts them all the same.
+        """
+        words = self.model.bert.embeddings.word_embeddings
+        used, ids = torch.unique(tokens["input_ids"], return_inverse=True)
+        self.left_out = (words.num_embeddings - len(used)) * words.embedding_dim
+        self.model.bert.embeddings.word_embeddings = nn.Embedding.from_pretrained(words.weight[used], freeze=False)
+        return tokens | {"input_ids": ids}
+
     def run(self, batch: Data, hidden: bool = False) -> tuple[Tensor, tuple[Tensor, ...], Data]:
         """Class logits (B, C), hidden states, and the batch without its leading axis, cut to its longest text."""
         batch = {name: values.squeeze(0) for name, values in batch.items()}
@@ -172,7 +184,7 @@ class BertStudent(nn.Module):
 
     def trainable(self) -> int:
         """Parameters of the student, all of them trained; what only training needs is not counted."""
-        return sum(values.numel() for values in self.model.parameters())
+        return self.left_out + sum(values.numel() for values in self.model.parameters())
 
     def describe(self) -> str:
         """The size in words."""

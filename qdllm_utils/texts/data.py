@@ -36,8 +36,8 @@ SHA256 = {
 class Corpus:
     """Cleaned texts with their labels.
 
-    labels: (N,) class numbers into `classes`. duplicates: rows removed because the text stands there already;
-    contradictions: texts removed because they carry more than one label.
+    labels: (N,) class numbers into `classes`. duplicates: further copies of a text; contradictions: texts
+    removed because they carry more than one label.
     """
 
     title: str
@@ -141,35 +141,48 @@ def read_csv(path: str) -> tuple[list[tuple[str, str]], str]:
     if "text" not in columns or "label" not in columns:
         found = ", ".join(columns) or "none"
         raise InputError(f"{file.name} must have the columns text and label in its first line; found: {found}.")
-    rows = [((row["text"] or "").strip(), (row["label"] or "").strip()) for row in reader]
-    for number, (text, label) in enumerate(rows, start=1):
-        if not text or not label:
-            missing = "text" if not text else "label"
-            raise InputError(f"{file.name}, row {number}: the {missing} is empty; fill it in or remove the row.")
+    rows = []
+    try:
+        for number, row in enumerate(reader, start=1):
+            text, label = ((row[column] or "").strip() for column in ("text", "label"))
+            if None in row:
+                raise InputError(
+                    f"{file.name}, row {number}: more values than columns; put texts with commas in quotes."
+                )
+            if not text or not label:
+                missing = "label" if text else "text"
+                raise InputError(f"{file.name}, row {number}: the {missing} is empty; fill it in or remove the row.")
+            rows.append((text, label))
+    except csv.Error as error:
+        raise InputError(f"{file.name}, line {reader.line_num}, is not CSV ({error}): check its quotes.") from None
     if len({label for _, label in rows}) < 2:
         raise InputError(f"{file.name} has {len(rows)} rows and fewer than two labels: two classes are needed.")
     return rows, digest(raw)
 
 
-def clean(rows: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], int, int]:
-    """Remove repeated texts and texts with more than one label (all copies); count both.
+def same_text(text: str) -> str:
+    """What two texts are compared by: case and spacing ignored, as an uncased tokeniser reads them."""
+    return " ".join(text.lower().split())
 
-    Texts are compared after stripping the ends. Returns (rows, duplicates, contradictions): duplicates in
-    rows removed, contradictions in distinct texts removed.
+
+def clean(rows: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], int, int]:
+    """Keep the first of repeated texts and none of those with more than one label; count both.
+
+    Returns (rows, duplicates, contradictions): duplicates counts every further copy of a text (SPEC section 4's
+    count), contradictions the distinct texts that carry more than one label.
     """
     labels_of: dict[str, set[str]] = defaultdict(set)
+    copies = 0
     for text, label in rows:
-        labels_of[text.strip()].add(label)
-    kept: dict[str, str] = {}
-    duplicates = 0
+        copies += same_text(text) in labels_of
+        labels_of[same_text(text)].add(label)
+    kept: dict[str, tuple[str, str]] = {}
     for text, label in rows:
-        text = text.strip()
-        if len(labels_of[text]) > 1 or not text:
-            continue
-        duplicates += text in kept
-        kept.setdefault(text, label)
+        same = same_text(text)
+        if same and len(labels_of[same]) == 1:
+            kept.setdefault(same, (text.strip(), label))
     contradictions = sum(len(labels) > 1 for labels in labels_of.values())
-    return list(kept.items()), duplicates, contradictions
+    return list(kept.values()), copies, contradictions
 
 
 @dataclass(frozen=True)
@@ -223,8 +236,8 @@ class Source:
         present = {label for _, label in rows}
         classes = tuple(sorted(present)) if self.path else TASKS[self.task].classes
         rows = thin(rows, self.scale.max_texts, len(classes))
-        labels = np.array([classes.index(label) for _, label in rows])
-        smallest = np.bincount(labels, minlength=len(classes)).min()
+        labels = np.array([classes.index(label) for _, label in rows], dtype=int)
+        smallest = min(np.bincount(labels, minlength=len(classes)), default=0)
         if len(classes) < 2 or smallest < 5:
             raise InputError(
                 f"{self.title}: {len(classes)} classes, the smallest with {smallest} texts after cleaning; "

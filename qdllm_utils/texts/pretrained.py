@@ -88,12 +88,15 @@ def reachable(timeout: float = 1.5) -> bool:
     return True
 
 
+@lru_cache
 def identity(name: str) -> str:
-    """What a model is, for a row's key: the hub id, or a hash of a local folder's configuration and file sizes."""
+    """What a model is, for a row's key: the hub id, or a hash of all the files of a local folder."""
     name = EMBEDDERS.get(name, name)
     folder = Path(name).expanduser()
     if not folder.is_dir():
         return name
-    listing = sorted((file.name, file.stat().st_size) for file in folder.iterdir() if file.is_file())
-    content = (folder / "config.json").read_bytes() + repr(listing).encode()
-    return f"folder {hashlib.sha256(content).hexdigest()[:16]}"
+    whole = hashlib.sha256()
+    for path in sorted(file for file in folder.iterdir() if file.is_file()):
+        with open(path, "rb") as file:
+            whole.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return f"folder {whole.hexdigest()[:16]}"

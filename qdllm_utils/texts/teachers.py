@@ -150,8 +150,13 @@ def load_classifier(source: str, classes: int) -> tuple[Any, Any]:
         torch.manual_seed(0)
         model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=classes, dtype=dtype)
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"The model {source!r} cannot be loaded as a sequence classifier: {reason}") from error
+        reason = (
+            "its tokeniser is missing" if "okenizer" in str(error) else str(error).strip().splitlines()[0].rstrip(".:")
+        )
+        raise InputError(
+            f"The model {source!r} cannot be loaded as a sequence classifier ({reason}): save model and tokeniser "
+            "with save_pretrained in one folder."
+        ) from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     model.config.pad_token_id = tokenizer.pad_token_id

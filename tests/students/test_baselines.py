@@ -365,3 +365,16 @@ def test_the_teacher_is_not_changed_by_computing_its_columns(source, teacher):
 def test_the_constants_of_the_losses_are_the_published_ones():
     assert DistilBERT.weights == {"ce": 5.0, "cos": 1.0, "temperature": 2.0}
     assert PKD.weights == {"alpha": 0.7, "temperature": 10.0, "beta": 500.0}
+
+
+def test_leaving_out_unused_tokens_changes_neither_logits_nor_count(source):
+    student = MiniLLM(Size(source, (0, 2)), 2, 1, 0)
+    tokens = tokenize(TEXTS, source)
+    before, count = predict(student, tokens), student.trainable()
+    smaller = student.leave_out_unused_tokens(tokens)
+    torch.testing.assert_close(predict(student, smaller), before)
+    assert student.trainable() == count
+    assert student.model.bert.embeddings.word_embeddings.num_embeddings == len(
+        set(tokens["input_ids"].flatten().tolist())
+    )
+    assert student.model.bert.embeddings.word_embeddings.weight.requires_grad
