@@ -3,11 +3,13 @@
     python -m qdllm_utils.report --scale demo
     python -m qdllm_utils.report --scale cpu -p teacher minilm -p seeds 3 --publish
 
-The pages are put together in build/<scale>/, so that the published ones in book/executed stay as they are;
---publish copies the executed notebooks and their rows into book/ (never demo values).
+The pages are put together in build/<scale>/, so that the published ones in book/executed stay as they are.
+--publish copies the executed notebooks into book/, and with them the rows on the authors' texts. A demo page is
+published only where no other page stands yet, and a demo row never.
 """
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -28,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m qdllm_utils.report", description=__doc__.splitlines()[0])
     parser.add_argument("--scale", default="demo", choices=list(SCALES))
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
-    parser.add_argument("--publish", action="store_true", help="copy the result into book/ (not for demo)")
+    parser.add_argument("--publish", action="store_true", help="copy the pages and rows into book/")
     options = parser.parse_args(arguments)
     try:
         run(options.scale, dict(options.parameter), options.publish)
@@ -38,8 +40,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(scale: str, given: dict[str, str], publishing: bool) -> None:
     """Execute the notebooks, build the pages and, if asked, publish them."""
-    if publishing and scale == "demo":
-        raise InputError("Demo values are never published: choose --scale cpu or paper.")
     if publishing and uncommitted():
         raise InputError("The package or the notebooks have uncommitted changes: commit them, then publish.")
     notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -54,7 +54,9 @@ def run(scale: str, given: dict[str, str], publishing: bool) -> None:
     shutil.copy(ROOT / "_config.yml", build)
     times = {}
     for path in notebooks:
-        parameters = {name: value for name, value in ({"scale": scale} | given).items() if name in declared[path]}
+        # own_texts is an example on generated texts, whatever the scale of the report, unless a CSV is given
+        chosen = given if "csv" in declared[path] and "csv" not in given else {"scale": scale} | given
+        parameters = {name: value for name, value in chosen.items() if name in declared[path]}
         print(f"{path.name} {parameters}", flush=True)
         times[path.name] = execute(path, build / "book" / "executed" / path.name, parameters)
         print(f"{path.name}: {times[path.name]:.0f} s", flush=True)
@@ -106,16 +108,24 @@ def uncommitted() -> bool:
     return subprocess.run(command, cwd=ROOT, check=False).returncode != 0
 
 
-def publish(executed: Path) -> None:
-    """Copy the executed notebooks, and the rows on the authors' data, into book/."""
-    import json
+def is_demo(path: Path) -> bool:
+    """Whether an executed notebook shows the watermark of the demo scale."""
+    return "demo scale: not a result" in path.read_text(encoding="utf-8")
 
+
+def publish(executed: Path, book: Path = ROOT / "book") -> None:
+    """Copy the executed notebooks, and the rows on the authors' texts, into the book."""
     from qdllm_utils.evidence.store import default_folder
     from qdllm_utils.texts.data import authors_fingerprint
 
-    target = ROOT / "book" / "results"
-    target.mkdir(exist_ok=True)
-    shutil.copytree(executed, ROOT / "book" / "executed", dirs_exist_ok=True)
+    for name in ("executed", "results"):
+        (book / name).mkdir(parents=True, exist_ok=True)
+    for page in sorted(executed.glob("*.ipynb")):
+        target = book / "executed" / page.name
+        if is_demo(page) and target.exists() and not is_demo(target):
+            print(f"{page.name}: the page that stands is not a demo; left as it is.")
+        else:
+            shutil.copy(page, target)
     fingerprints = {authors_fingerprint(task) for task in TASKS.values()}
     for row in default_folder().glob("*.json"):
         identity = json.loads(row.read_text())["identity"]
@@ -123,7 +133,7 @@ def publish(executed: Path) -> None:
         if identity["kind"] in ("teacher", "student") and data["fingerprint"] in fingerprints:
             for file in (row, row.with_suffix(".npz")):
                 if file.exists():
-                    shutil.copy(file, target)
+                    shutil.copy(file, book / "results")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from qdllm_utils import report
+from qdllm_utils.config import TASKS
 from qdllm_utils.errors import InputError
 from qdllm_utils.evidence import paper
+from qdllm_utils.evidence.store import Row, Store
+from qdllm_utils.texts.data import authors_fingerprint
 
 ROOT = Path(__file__).parents[2]
 PAPERMILL = str(Path(sys.executable).with_name("papermill"))
@@ -145,8 +148,24 @@ def test_bad_csv_ends_with_one_sentence(content, sentence, tmp_path):
     assert "InputError: texts.csv" in done.stderr and sentence in done.stderr
 
 
-def test_report_refuses_an_unknown_parameter_and_never_publishes_demo():
+def test_report_refuses_an_unknown_parameter():
     with pytest.raises(InputError, match="Unknown parameter 'techer'"):
         report.run("demo", {"techer": "opt"}, publishing=False)
-    with pytest.raises(InputError, match="Demo values are never published"):
-        report.run("demo", {}, publishing=True)
+
+
+def test_a_demo_page_never_replaces_another_and_a_demo_row_is_never_published(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("QDLLM_STORE", str(tmp_path / "store"))
+    executed, book = tmp_path / "executed", tmp_path / "book"
+    (book / "executed").mkdir(parents=True)
+    executed.mkdir()
+    (book / "executed" / "a.ipynb").write_text("a real page")
+    for name in ("a", "b"):
+        (executed / f"{name}.ipynb").write_text("demo scale: not a result")
+    store = Store()
+    for fingerprint in ("generated texts", authors_fingerprint(TASKS["hiding"])):
+        store.save(Row({"kind": "teacher", "data": {"fingerprint": fingerprint}}, {}, {}))
+    report.publish(executed, book)
+    assert (book / "executed" / "a.ipynb").read_text() == "a real page"
+    assert report.is_demo(book / "executed" / "b.ipynb") and "a.ipynb: the page that stands" in capsys.readouterr().out
+    (published,) = (book / "results").iterdir()
+    assert authors_fingerprint(TASKS["hiding"]) in published.read_text()
