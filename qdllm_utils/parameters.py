@@ -11,9 +11,9 @@ from typing import Any
 
 from qdllm_utils.config import SCALES, Knobs, Scale, knobs
 from qdllm_utils.errors import InputError, choose
+from qdllm_utils.texts.teacher_specs import NAMED, PAPER_TEACHERS
 
 IPYTHON_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython", "read_parameters"}
-TEACHERS = ("bloomz-1.1b", "bloomz-3b", "opt", "llama2", "llama3", "minilm")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Parameters:
     def teachers(self) -> tuple[str, ...]:
         """The teachers asked for: one, or the paper's five for `all`."""
         teacher = self.values["teacher"]
-        return TEACHERS[:5] if teacher == "all" else (teacher,)
+        return PAPER_TEACHERS if teacher == "all" else (teacher,)
 
     @property
     def seed_list(self) -> range:
@@ -77,9 +77,9 @@ def read_parameters(namespace: dict[str, Any]) -> Parameters:
 
 def check_teacher(teacher: str) -> None:
     """A known name, `all`, a local folder or a hub id (with a slash); anything else is an InputError."""
-    if "/" not in teacher and teacher not in (*TEACHERS, "all"):
+    if "/" not in teacher and teacher not in (*NAMED, "all"):
         raise InputError(
-            f"Unknown teacher {teacher!r}: choose one of {', '.join(TEACHERS)}, all, "
+            f"Unknown teacher {teacher!r}: choose one of {', '.join(NAMED)}, all, "
             "a hub id (owner/name) or the path of a local folder (./name)."
         )
 

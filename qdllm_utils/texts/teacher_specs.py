@@ -22,6 +22,7 @@ NAMED = {
     "llama3": Named("meta-llama/Meta-Llama-3-8B", ("q_proj", "k_proj", "v_proj")),
     "minilm": Named(pretrained.MINILM_NAME, ("query", "key", "value", "dense")),
 }
+PAPER_TEACHERS = tuple(name for name in NAMED if name != "minilm")
 
 
 @dataclass(frozen=True)
