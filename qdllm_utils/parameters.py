@@ -5,7 +5,6 @@ caught before anything heavy is imported.
 """
 
 import types
-import typing
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,32 +74,33 @@ def read_parameters(namespace: dict[str, Any]) -> Parameters:
     return parameters
 
 
-def check_teacher(teacher: str) -> None:
+def check_teacher(teacher: str | None) -> None:
     """A known name, `all`, a local folder or a hub id (with a slash); anything else is an InputError."""
-    if "/" not in teacher and teacher not in (*NAMED, "all"):
+    if teacher is None or ("/" not in teacher and teacher not in (*NAMED, "all")):
         raise InputError(
             f"Unknown teacher {teacher!r}: choose one of {', '.join(NAMED)}, all, "
             "a hub id (owner/name) or the path of a local folder (./name)."
         )
 
 
-def convert(name: str, value: Any, kind: Any) -> Any:
-    """`value` as the annotated type; papermill's strings 'true', 'false', 'none' and digits are understood."""
-    options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    if type(None) in options and (value is None or str(value).lower() in ("none", "")):
+def convert(name: str, value: Any, kind: type) -> Any:
+    """`value` as the annotated type; None and the strings 'none', 'true', 'false' and digits are understood.
+
+    None stands for the default. (papermill does not read annotations with a bar, so `seeds: int = None`.)
+    """
+    if kind is not bool and (value is None or (isinstance(value, str) and value.lower() in ("none", ""))):
         return None
-    wanted = next(option for option in options if option is not type(None))
-    if wanted is bool and str(value).lower() in ("true", "false", "1", "0"):
+    if kind is bool and str(value).lower() in ("true", "false", "1", "0"):
         return str(value).lower() in ("true", "1")
-    if wanted is str and isinstance(value, str):
+    if kind is str and isinstance(value, str):
         return value
-    if wanted in (int, float) and not isinstance(value, bool):
+    if kind in (int, float) and not isinstance(value, bool):
         try:
             number = float(value)
         except (TypeError, ValueError):
             number = float("nan")
-        if wanted is float and number == number:
+        if kind is float and number == number:
             return number
-        if wanted is int and number == number and number.is_integer():
+        if kind is int and number == number and number.is_integer():
             return int(number)
-    raise InputError(f"{name} is {value!r}: it must be of type {wanted.__name__}.")
+    raise InputError(f"{name} is {value!r}: it must be of type {kind.__name__}.")

@@ -15,10 +15,10 @@ CELL = """
 scale: str = "demo"
 teacher: str = "llama2"
 preset: str = "paper"
-seeds: int | None = None
-epochs: int | None = None
-learning_rate: float | None = None
-data_dir: str | None = None
+seeds: int = None
+epochs: int = None
+learning_rate: float = None
+data_dir: str = None
 refresh: bool = False
 """
 
@@ -83,7 +83,7 @@ def test_a_known_name_a_hub_id_and_a_folder_are_teachers(teacher):
         ({"scale": "huge"}, ("'huge'", "demo, cpu, paper")),
         ({"preset": "best"}, ("'best'", "paper, released, tuned")),
         ({"teacher": "gpt4"}, ("'gpt4'", "bloomz-1.1b", "minilm", "all", "owner/name", "./name")),
-        ({"teacher": ""}, ("''", "llama2")),
+        ({"teacher": ""}, ("None", "llama2")),
         ({"teacher": 7}, ("teacher", "7", "str")),
         ({"seeds": 0}, ("seeds", "0", "1 to 1000")),
         ({"seeds": 1001}, ("seeds", "1 to 1000")),
@@ -98,7 +98,7 @@ def test_a_known_name_a_hub_id_and_a_folder_are_teachers(teacher):
         ({"refresh": "maybe"}, ("refresh", "'maybe'", "bool")),
         ({"refresh": 2}, ("refresh", "2", "bool")),
         ({"refresh": None}, ("refresh", "None", "bool")),
-        ({"scale": None}, ("scale", "None", "str")),
+        ({"scale": None}, ("scale", "None", "demo")),
     ],
 )
 def test_a_mistake_is_told_in_one_sentence_that_names_what_is_allowed(refused, injected, mentions):
