@@ -65,7 +65,7 @@ def run(scale: str, given: dict[str, str], publishing: bool) -> None:
         print(f"  {seconds:6.0f} s  {name}")
     if publishing:
         publish(build / "book" / "executed")
-    print(f"The book: {(build / 'book' / '_build' / 'html' / 'index.html').relative_to(ROOT)}")
+    print(f"The book: {(build / '_build' / 'html' / 'index.html').relative_to(ROOT)}")
 
 
 def execute(path: Path, output: Path, parameters: dict[str, Any]) -> float:
@@ -87,7 +87,7 @@ def execute(path: Path, output: Path, parameters: dict[str, Any]) -> float:
 
 
 def build_book(book: Path) -> None:
-    """jupyter-book build, with warnings as errors."""
+    """jupyter-book build, with warnings as errors; the pages are put beside the _config.yml, above the book."""
     command = [
         str(Path(sys.executable).with_name("jupyter-book")),
         "build",

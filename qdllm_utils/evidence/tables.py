@@ -54,13 +54,13 @@ def spread(numbers: Iterable[float]) -> tuple[float, float | None]:
     return mean(numbers), stdev(numbers) if len(numbers) > 1 else None
 
 
-def measured(numbers: Iterable[float], scientific: bool = False) -> str:
-    """'0.850 ± 0.007', or '8.42e-05 ± 1.0e-06'."""
+def measured(numbers: Iterable[float], scientific: bool = False) -> tuple[str, str]:
+    """The mean and its spread: ('0.8500', '± 0.0070') or ('8.42e-05', '± 1.0e-06'); no spread of one number."""
     centre, sd = spread(numbers)
     text = f"{centre:.2e}" if scientific else f"{centre:.4f}"
     if sd is None:
-        return text
-    return f"{text} ± {sd:.1e}" if scientific else f"{text} ± {sd:.4f}"
+        return text, ""
+    return text, f"± {sd:.1e}" if scientific else f"± {sd:.4f}"
 
 
 def count(parameters: int) -> str:
@@ -80,10 +80,10 @@ def teacher_name(run: TeacherRun) -> str:
 
 
 def cell(numbers: list[float], metric: str, printed: str | None) -> str:
-    """One two-line cell."""
+    """One cell: the mean, below it its spread, below that the paper's value."""
+    value, deviation = measured(numbers, scientific=metric.startswith("acc_"))
     below = f"paper {printed}" if printed is not None else "paper –"
-    value = measured(numbers, scientific=metric.startswith("acc_"))
-    return f'<td>{value}<br><span class="paper">{below}</span></td>'
+    return f'<td>{value}<br>{deviation}<br><span class="paper">{below}</span></td>'
 
 
 def row_head(student: str, row: Row) -> str:

@@ -92,10 +92,10 @@ def cells(html: str) -> list[list[str]]:
 
 def test_each_cell_shows_mean_spread_and_the_papers_value(tmp_path):
     rows = {row[0].split("|")[0]: row for row in cells(tables.compression_table(comparison(tmp_path)))[1:7]}
-    assert rows["QD-LLM"][1] == f"{mean(ACCURACIES):.4f} ± {stdev(ACCURACIES):.4f}|paper 0.8157"
+    assert rows["QD-LLM"][1] == f"{mean(ACCURACIES):.4f}|± {stdev(ACCURACIES):.4f}|paper 0.8157"
     assert rows["PKD"][4].endswith("|paper 0.7702")
-    assert rows["TinyBERT"][5] == "8.50e-08 ± 5.0e-09|paper 5.54e-8"
-    assert rows["QD-LLM"][6] == "4.25e-01 ± 2.5e-02|paper 1.39e-3"
+    assert rows["TinyBERT"][5] == "8.50e-08|± 5.0e-09|paper 5.54e-8"
+    assert rows["QD-LLM"][6] == "4.25e-01|± 2.5e-02|paper 1.39e-3"
     assert "exact reverse KL" in rows["MiniLLM"][0] and "some size, 10.00M" in rows["MiniLLM"][0]
 
 
@@ -103,7 +103,7 @@ def test_overall_is_the_mean_over_teachers_seed_by_seed(tmp_path):
     rows = cells(tables.compression_table(comparison(tmp_path, ("opt", "llama2"))))
     (quantum,) = [row for row in rows[-5:] if row[0].startswith("QD-LLM")]
     lowered = [acc - 0.05 for acc in ACCURACIES]
-    assert quantum[1] == f"{mean(lowered):.4f} ± {stdev(lowered):.4f}|paper 0.8012"
+    assert quantum[1] == f"{mean(lowered):.4f}|± {stdev(lowered):.4f}|paper 0.8012"
     assert quantum[0] == "QD-LLM|0.09% of the largest (paper 0.02%)"
 
 

@@ -63,7 +63,7 @@ def demo(tmp_path_factory):
 def test_report_builds_every_page_at_demo_scale(demo):
     _, book = demo
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
-        page = book / "_build" / "html" / "executed" / f"{notebook.stem}.html"
+        page = book.parent / "_build" / "html" / "executed" / f"{notebook.stem}.html"
         assert page.stat().st_size > 10_000
 
 
