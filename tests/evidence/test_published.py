@@ -8,7 +8,7 @@ from qdllm_utils.evidence.experiments import STUDENTS, Experiment
 from qdllm_utils.evidence.store import PUBLISHED, Store
 from qdllm_utils.texts.data import Source
 
-PUBLISHED_TASKS = ("hiding", "thematic")
+STUDENT_SETTINGS = (("paper", {}), ("paper", {"layers": 2, "pooling": "mean"}), ("released", {}), ("tuned", {}))
 
 
 def experiment(task: str, preset: str, data_dir: str | None = None, **changes) -> Experiment:
@@ -16,17 +16,24 @@ def experiment(task: str, preset: str, data_dir: str | None = None, **changes) -
     return Experiment(Source(task, scale, data_dir), scale, "minilm", knobs(preset, **changes), Store())
 
 
-@pytest.mark.parametrize("task", PUBLISHED_TASKS)
-def test_every_published_row_is_sound_and_measured(task):
+@pytest.mark.parametrize(("task", "students"), [("hiding", STUDENTS), ("thematic", ("quantum",))])
+def test_published_rows_are_there_and_measured(task, students):
+    """Table 6's baselines at scale cpu are still to be run; its teacher and quantum students are there."""
     published = experiment(task, "paper")
-    for student in STUDENTS:
+    for student in students:
         for seed in range(3):
             row = published.store.load(published.student_identity(student, seed), arrays=True)
             assert row is not None and row.provenance["source"] == "measured"
-            labels = row.arrays["test_logits"].argmax(axis=1)
-            assert 0.5 < row.result["acc"] < 1 and len(labels) > 500
+            assert 0.5 < row.result["acc"] < 1 and len(row.arrays["test_logits"]) >= 800
     teacher = published.store.load(published.teacher_identity, arrays=True)
     assert teacher is not None and teacher.arrays["logits"].shape[1] == len(TASKS[task].classes)
+
+
+@pytest.mark.parametrize("task", ["hiding", "thematic"])
+@pytest.mark.parametrize(("preset", "changes"), STUDENT_SETTINGS)
+def test_quantum_student_is_published_at_every_preset(task, preset, changes):
+    published = experiment(task, preset, **changes)
+    assert all(published.store.load(published.student_identity("quantum", seed)) for seed in range(3))
 
 
 def test_all_rows_in_the_book_match_their_checksum_and_name():
@@ -35,18 +42,21 @@ def test_all_rows_in_the_book_match_their_checksum_and_name():
     from qdllm_utils.evidence.store import key_of, read
 
     rows = sorted(PUBLISHED.glob("*.json"))
-    assert len(rows) >= 30
+    assert len(rows) >= 36
     for path in rows:
         identity = json.loads(path.read_text())["identity"]
         assert path.stem == key_of(identity)
         read(path, identity, arrays=True)
 
 
-@pytest.mark.parametrize(("task", "teacher_at_least"), [("hiding", 0.72), ("thematic", 0.89)])
-def test_published_teacher_reaches_what_was_measured_first(task, teacher_at_least):
+@pytest.mark.parametrize(("task", "measured_first"), [("hiding", 0.741), ("thematic", 0.909)])
+def test_published_teacher_agrees_with_what_was_measured_first(task, measured_first):
+    """BASELINES.md's teacher, on another split: within three standard errors of an accuracy on this test set."""
     published = experiment(task, "paper")
     teacher = published.store.load(published.teacher_identity)
-    assert teacher is not None and teacher.result["acc"] >= teacher_at_least
+    assert teacher is not None
+    error = (measured_first * (1 - measured_first) / teacher.result["rows"]["test"]) ** 0.5
+    assert abs(teacher.result["acc"] - measured_first) < 3 * error
 
 
 def test_tuned_student_comes_out_again_on_the_authors_texts(authors_data):
