@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import papermill
 
 from qdllm_utils.config import SCALES, TASKS
@@ -83,7 +84,20 @@ def execute(path: Path, output: Path, parameters: dict[str, Any]) -> float:
         )
     except papermill.PapermillExecutionError as error:
         raise InputError(f"{path.name} failed: {error.ename}: {error.evalue}") from None
+    tidy(output)
     return time.perf_counter() - start
+
+
+def tidy(path: Path) -> None:
+    """Take out of an executed notebook what belongs to one machine: progress bars, warnings, paths and timings."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        for name in ("papermill", "execution"):
+            cell.metadata.pop(name, None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    nbformat.write(notebook, path)
 
 
 def build_book(book: Path) -> None:
