@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qdllm_utils.config import SCALES, TASKS, knobs
-from qdllm_utils.evidence.experiments import STUDENTS, Experiment
+from qdllm_utils.evidence.experiments import Experiment
 from qdllm_utils.evidence.store import PUBLISHED, Store
 from qdllm_utils.texts.data import Source
 
@@ -16,9 +16,9 @@ def experiment(task: str, preset: str, data_dir: str | None = None, **changes) -
     return Experiment(Source(task, scale, data_dir), scale, "minilm", knobs(preset, **changes), Store())
 
 
-@pytest.mark.parametrize(("task", "students"), [("hiding", STUDENTS), ("thematic", ("quantum",))])
+@pytest.mark.parametrize(("task", "students"), [("hiding", ("tinybert", "quantum")), ("thematic", ("quantum",))])
 def test_published_rows_are_there_and_measured(task, students):
-    """Table 6's baselines at scale cpu are still to be run; its teacher and quantum students are there."""
+    """The other baselines of Tables 5 and 6 at scale cpu are still to be run."""
     published = experiment(task, "paper")
     for student in students:
         for seed in range(3):
@@ -42,7 +42,7 @@ def test_all_rows_in_the_book_match_their_checksum_and_name():
     from qdllm_utils.evidence.store import key_of, read
 
     rows = sorted(PUBLISHED.glob("*.json"))
-    assert len(rows) >= 36
+    assert len(rows) >= 29
     for path in rows:
         identity = json.loads(path.read_text())["identity"]
         assert path.stem == key_of(identity)
@@ -62,7 +62,7 @@ def test_published_teacher_agrees_with_what_was_measured_first(task, measured_fi
 def test_tuned_student_comes_out_again_on_the_authors_texts(authors_data):
     """BASELINES.md measured 63.9 % on hiding; the published teacher's logits, one seed, trained here."""
     again = experiment("hiding", "tuned", str(authors_data))
-    again.store.refresh = False
+    assert again.store.load(again.teacher_identity), "the published teacher is missing; it would be trained anew"
     published = again.store.load(again.student_identity("quantum", 0))
     again.store.load = lambda identity, arrays=False, load=again.store.load: (  # type: ignore[method-assign]
         None if identity["kind"] == "student" else load(identity, arrays)
