@@ -9,6 +9,7 @@ from qdllm_utils.evidence import paper
 from qdllm_utils.evidence.experiments import STUDENTS, Comparison, TeacherRun
 from qdllm_utils.evidence.store import Row
 from qdllm_utils.learning.metrics import cost
+from qdllm_utils.texts.pretrained import EMBEDDERS
 
 METRICS = {"acc": "Acc", "p": "P", "r": "R", "f1": "F1", "acc_param": "Acc/Param", "acc_tkd": "Acc/Tkd"}
 STUDENT_NAMES = {
@@ -161,6 +162,9 @@ def caption(comparison: Comparison) -> str:
         f"Hidden states of the teacher are used by {', '.join(inner)}; the others see its class logits."
         if inner
         else "Students see the teacher's class logits only.",
+        f"QD-LLM's count is of trained parameters: it reads the text through the whole frozen embedder "
+        f"({EMBEDDERS[parameters.size.embedder]}), which it needs at inference too; the other students are cut out of "
+        "such a model and read the text themselves.",
         "Tkd: seconds of one training epoch on the machine below. Grey: the paper's value.",
     ]
     badge = ' <span class="qd-demo">demo scale: not a result</span>' if parameters.scale == "demo" else ""

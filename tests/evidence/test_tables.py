@@ -116,6 +116,7 @@ def test_caption_names_what_was_changed_and_marks_a_demo(tmp_path):
     shown = tables.compression_table(comparison(tmp_path, scale="demo"))
     assert "qd-demo" in shown and "changed: layers = 2" in shown and "9 texts" in shown
     assert "Hidden states of the teacher are used by PKD" in shown
+    assert "the whole frozen embedder (sentence-transformers/all-MiniLM-L6-v2)" in shown
     assert "qd-demo" not in tables.compression_table(comparison(tmp_path))
     assert "own test accuracy 0.9500" in shown and "1:1000 twin" in shown
 
