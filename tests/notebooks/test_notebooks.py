@@ -93,12 +93,24 @@ def test_second_run_loads_and_computes_nothing(demo, tmp_path):
     store, _ = demo
     before = {path.name: path.stat().st_mtime_ns for path in store.iterdir()}
     start = time.perf_counter()
-    done = run_papermill("table4", tmp_path / "out.ipynb", "-p", "teacher", "opt", QDLLM_STORE=str(store))
+    done = run_papermill("table4", tmp_path / "out.ipynb", "-p", "teacher", "minilm", QDLLM_STORE=str(store))
     assert done.returncode == 0, done.stderr[-1000:]
     assert time.perf_counter() - start < 60
     shown = outputs(tmp_path / "out.ipynb")
     assert "0 computed now" in shown and "11 loaded from the store" in shown
     assert {path.name: path.stat().st_mtime_ns for path in store.iterdir()} == before
+
+
+@pytest.mark.timeout(900)
+def test_a_twin_goes_the_whole_path_beside_the_papers_values_for_its_model(demo, tmp_path):
+    store, _ = demo
+    parameters = ("-p", "teacher", "opt", "-p", "seeds", "1", "-p", "epochs", "2")
+    done = run_papermill("table4", tmp_path / "out.ipynb", *parameters, QDLLM_STORE=str(store))
+    assert done.returncode == 0, done.stderr[-1000:]
+    shown = outputs(tmp_path / "out.ipynb")
+    assert "OPT-6.7B, 1:1000 twin, 6.86M parameters" in shown and "class logits only" in shown
+    for student in ("tinybert", "minillm", "distilbert", "pkd", "quantum"):
+        assert f"paper {paper.compression('emotion', 'opt', student, 'acc')}<" in shown
 
 
 @pytest.mark.parametrize(
