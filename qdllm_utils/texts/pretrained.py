@@ -88,7 +88,6 @@ def reachable(timeout: float = 1.5) -> bool:
     return True
 
 
-@lru_cache
 def identity(name: str) -> str:
     """What a model is, for a row's key: the hub id, or a hash of all the files of a local folder."""
     name = EMBEDDERS.get(name, name)
