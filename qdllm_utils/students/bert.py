@@ -76,7 +76,7 @@ class BertStudent(nn.Module):
     small, paper: the sizes. from_teacher: whether it starts from the teacher's own layers where the teacher
     has the source's architecture. note: what of the published method is left out or changed.
     weights: the constants of its loss. patience: a baseline stops after so many epochs without a better
-    validation accuracy; it costs a hundred times the quantum student, and its best epoch is kept anyway.
+    validation accuracy; it costs far more than the quantum student, and its best epoch is kept anyway.
     """
 
     name: str
