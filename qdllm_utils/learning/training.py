@@ -111,6 +111,24 @@ def accuracies(student: Any, data: Data) -> Tensor:
     return (predicted == data["labels"].cpu()).double().mean(dim=1)
 
 
+def optimiser_of(student: Any) -> torch.optim.Optimizer:
+    """Adam, or AdamW where the student's settings ask for weight decay."""
+    settings: Settings = student.settings
+    return torch.optim.AdamW(
+        student.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+
+
+def step(student: Any, optimiser: torch.optim.Optimizer, batch: Data, epoch: int) -> None:
+    """One optimiser step of all copies on a batch (S, B, ...): each copy follows the mean loss of its own rows."""
+    loss = student.losses(batch, epoch).mean(dim=1).sum()
+    optimiser.zero_grad()
+    loss.backward()
+    if student.settings.clip:
+        torch.nn.utils.clip_grad_norm_(student.parameters(), student.settings.clip)
+    optimiser.step()
+
+
 def fit(student: Any, train: Data, validation: Data, label: str = "training") -> Fit:
     """Train all copies together and leave each at its best validation checkpoint (the earliest of equals).
 
@@ -121,9 +139,7 @@ def fit(student: Any, train: Data, validation: Data, label: str = "training") ->
     device = next(student.parameters()).device
     train = {name: values.to(device) for name, values in train.items()}
     validation = {name: values.to(device) for name, values in validation.items()}
-    optimiser = torch.optim.AdamW(
-        student.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
+    optimiser = optimiser_of(student)
     n_rows = len(train["labels"])
     lengths = train["attention_mask"].sum(dim=1).cpu() if "attention_mask" in train else None
     total = settings.epochs * (n_rows // min(settings.batch_size, n_rows))
@@ -138,12 +154,7 @@ def fit(student: Any, train: Data, validation: Data, label: str = "training") ->
             start = time.perf_counter()
             student.train()
             for index in epoch_batches(n_rows, settings.batch_size, generators, lengths):
-                loss = student.losses(rows(train, index.to(device)), epoch).mean(dim=1).sum()
-                optimiser.zero_grad()
-                loss.backward()
-                if settings.clip:
-                    torch.nn.utils.clip_grad_norm_(student.parameters(), settings.clip)
-                optimiser.step()
+                step(student, optimiser, rows(train, index.to(device)), epoch)
                 scheduler.step()
                 bar.update()
             if device.type == "cuda":

@@ -91,7 +91,7 @@ class BertStudent(nn.Module):
         """Cut the student out of its source (or teacher); the new head is drawn from the seed."""
         super().__init__()
         self.seeds, self.epochs, self.left_out = [seed], epochs, 0
-        source = BertModel.from_pretrained(locate(size.source))
+        source = self.source(size)
         config = source.config
         matches_states = type(self).states is not BertStudent.states
         self.same_family = matches_states and teacher is not None and teacher.config.vocab_size == config.vocab_size
@@ -121,6 +121,10 @@ class BertStudent(nn.Module):
             self.model = BertForSequenceClassification(config)
             self.build_extra(teacher)
         self.model.bert.load_state_dict(weights)
+
+    def source(self, size: Size) -> BertModel:
+        """The pre-trained BERT that the student is cut from."""
+        return BertModel.from_pretrained(locate(size.source))
 
     def build_extra(self, teacher: BertModel | None) -> None:
         """Parameters that only training needs (TinyBERT's W_fit); none by default."""
