@@ -4,7 +4,7 @@ The split and the teacher of a table are fixed (split seed 0); the seeds are the
 and batch order. Every student of a table sees the same split and the same teacher outputs.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,17 @@ RECIPE = 1  # raised when a change of the code changes results that no field of 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One teacher on one corpus, and what its students are trained with."""
+    """One teacher on one corpus, and what its students are trained with.
+
+    rank: of the teacher's LoRA in place of its own (the deviations page asks for it).
+    """
 
     source: Source
     scale: Scale
     teacher: str
     knobs: Knobs
     store: Store
+    rank: int | None = None
 
     @property
     def data_identity(self) -> dict[str, Any]:
@@ -47,7 +51,8 @@ class Experiment:
     @property
     def teacher_spec(self) -> TeacherSpec:
         """How the teacher is made."""
-        return teacher_spec(self.teacher, self.scale, TASKS[self.source.task])
+        spec = teacher_spec(self.teacher, self.scale, TASKS[self.source.task])
+        return spec if self.rank is None else replace(spec, rank=self.rank)
 
     @cached_property
     def teacher_identity(self) -> dict[str, Any]:
@@ -69,7 +74,7 @@ class Experiment:
         """What identifies one trained student."""
         identity: dict[str, Any] = {"kind": "student", "recipe": RECIPE, "student": student, "seed": seed}
         if student == "quantum":
-            identity |= {"embedding": self.embedding_identity, "knobs": asdict(self.knobs)}
+            identity |= {"embedding": self.embedding_identity, "knobs": self.knobs.identity}
         else:
             from qdllm_utils.evidence.jobs import BASELINES
 

@@ -4,9 +4,10 @@ import html
 from collections.abc import Iterable
 from statistics import mean, stdev
 
-from qdllm_utils.config import SCALES, changed
-from qdllm_utils.evidence import paper
+from qdllm_utils.config import changed
+from qdllm_utils.evidence import paper, strips
 from qdllm_utils.evidence.experiments import STUDENTS, Comparison, TeacherRun
+from qdllm_utils.evidence.markup import DEMO, HTML
 from qdllm_utils.evidence.store import Row
 from qdllm_utils.learning.metrics import cost
 from qdllm_utils.texts.pretrained import EMBEDDERS
@@ -32,14 +33,6 @@ OWN_DATA = {
     "authors": "the authors' released texts",
     "csv": "your texts",
 }
-
-
-class HTML(str):
-    """A string that a notebook shows as HTML."""
-
-    def _repr_html_(self) -> str:
-        """Itself."""
-        return str(self)
 
 
 def values(row: Row) -> dict[str, float]:
@@ -167,7 +160,7 @@ def caption(comparison: Comparison) -> str:
         "such a model and read the text themselves.",
         "Tkd: seconds of one training epoch on the machine below. Grey: the paper's value.",
     ]
-    badge = ' <span class="qd-demo">demo scale: not a result</span>' if parameters.scale == "demo" else ""
+    badge = DEMO if parameters.scale == "demo" else ""
     return html.escape(" ".join(notes)) + badge
 
 
@@ -175,23 +168,4 @@ def provenance_strip(comparison: Comparison) -> HTML:
     """Where the rows come from: source, store, commits, machines, versions, time and memory."""
     rows = [row for run in comparison.runs for part in run.students.values() for row in part]
     rows += [run.teacher for run in comparison.runs]
-    records = [row.provenance for row in rows]
-
-    def distinct(texts: Iterable[str]) -> str:
-        return "; ".join(sorted(set(texts)))
-
-    machine = distinct(
-        f"{r['machine']['gpu'] or r['machine']['processor']}, {r['machine']['cores']} cores" for r in records
-    )
-    versions = distinct(", ".join(f"{k} {v}" for k, v in r["versions"].items()) for r in records)
-    dates = sorted(r["date"][:10] for r in records)
-    store = comparison.store
-    keys = {row.key for row in rows}
-    text = (
-        f"{len(rows)} rows, source: {distinct(r['source'] for r in records)}, scale "
-        f"{SCALES[comparison.parameters.scale].name}; {len(keys & store.loaded)} loaded from the store, "
-        f"{len(keys & store.computed)} computed now. Computed {dates[0]}"
-        f"{'' if dates[0] == dates[-1] else ' to ' + dates[-1]} at commit {distinct(r['commit'] for r in records)} "
-        f"on {machine}; {versions}. Peak memory of a process {max(r['peak_memory_mb'] for r in records):,} MB."
-    )
-    return HTML(f'<div class="qd-provenance">{html.escape(text)}</div>')
+    return strips.of_rows(rows, comparison.store, comparison.parameters.scale)

@@ -65,18 +65,21 @@ def qdllm_loss(
     alpha: float = 0.9,
     temperature: float = 2.0,
     divergence: str = "jensen_shannon",
+    soft: str = "kl+js",
 ) -> Tensor:
     """(1 - alpha) CE + alpha (KL + JS) (paper, eq. 14); student, teacher (..., C), labels (...).
 
     CE is taken on the unscaled logits, as in the released code. divergence: `jensen_shannon`, or
-    `released` for the form of the released code.
+    `released` for the form of the released code. soft: `kl+js`, or one of the two alone (paper, Table 7).
     """
-    if divergence == "released":
-        js = released_divergence(student, teacher)
-    else:
-        js = jensen_shannon(student, teacher, temperature)
-    soft = forward_kl(student, teacher, temperature) + js
-    return (1 - alpha) * cross_entropy(student, labels) + alpha * soft
+    terms = []
+    if "kl" in soft:
+        terms.append(forward_kl(student, teacher, temperature))
+    if "js" in soft and divergence == "released":
+        terms.append(released_divergence(student, teacher))
+    elif "js" in soft:
+        terms.append(jensen_shannon(student, teacher, temperature))
+    return (1 - alpha) * cross_entropy(student, labels) + alpha * sum(terms[1:], terms[0])
 
 
 def masked_mse(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:

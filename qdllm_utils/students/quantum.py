@@ -101,7 +101,8 @@ class QuantumStudents(nn.Module):
     def losses(self, batch: Data, epoch: int) -> Tensor:
         """The paper's loss (eq. 14) of each row, (S, B)."""
         k = self.knobs
-        return qdllm_loss(self.logits(batch), batch["teacher"], batch["labels"], k.alpha, k.temperature, k.divergence)
+        logits = self.logits(batch)
+        return qdllm_loss(logits, batch["teacher"], batch["labels"], k.alpha, k.temperature, k.divergence, k.soft)
 
     def trainable(self) -> int:
         """Trainable parameters of one student."""

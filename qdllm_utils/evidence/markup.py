@@ -1,0 +1,46 @@
+"""The HTML that the notebooks show: a table with a caption, its cells, and the demo mark."""
+
+import html
+from collections.abc import Iterable, Sequence
+
+DEMO = ' <span class="qd-demo">demo scale: not a result</span>'
+
+
+class HTML(str):
+    """A string that a notebook shows as HTML."""
+
+    def _repr_html_(self) -> str:
+        """Itself."""
+        return str(self)
+
+
+def table(caption: str, columns: Sequence[str], lines: Iterable[str], demo: bool = False) -> HTML:
+    """A table of the house's style. columns: the heads; lines: whole rows, from `line` and `group`."""
+    heads = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)
+    return HTML(
+        f'<div class="qd-table" tabindex="0"><table><caption>{html.escape(caption)}{DEMO if demo else ""}</caption>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def line(head: str, cells: Iterable[str]) -> str:
+    """A row: its head (HTML) and its cells, from `cell`."""
+    return f'<tr><th scope="row">{head}</th>{"".join(cells)}</tr>'
+
+
+def cell(value: str, *below: str, wrap: bool = False) -> str:
+    """A cell: a value and, in grey, what stands below it (empty lines are left out); wrap: prose in place of a number."""
+    lines = [html.escape(value)]
+    lines += [f'<span class="paper">{html.escape(text)}</span>' for text in below if text]
+    opening = '<td class="text">' if wrap else "<td>"
+    return f"{opening}{'<br>'.join(lines)}</td>"
+
+
+def head(value: str, *below: str) -> str:
+    """The head of a row: a name and, in grey, what stands below it."""
+    return "<br>".join([html.escape(value), *(f'<span class="paper">{html.escape(text)}</span>' for text in below if text)])
+
+
+def group(text: str, columns: int) -> str:
+    """A line that names the block below it; columns: of the whole table."""
+    return f'<tr class="qd-group"><th colspan="{columns}" scope="rowgroup"><span>{html.escape(text)}</span></th></tr>'
