@@ -21,6 +21,7 @@ from qdllm_utils.errors import InputError, choose
 from qdllm_utils.evidence import paper
 from qdllm_utils.evidence.experiments import RECIPE, SPLIT_SEED, Experiment
 from qdllm_utils.evidence.jobs import BASELINES
+from qdllm_utils.evidence.sizes import BERTS
 from qdllm_utils.evidence.store import Row, Store
 from qdllm_utils.learning import training
 from qdllm_utils.learning.training import Data
@@ -33,19 +34,11 @@ from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
 
 SIZES = ("small", "paper")
 TEXTS = 256  # classified in one call
-SHAPES = {  # layers, width, feed-forward width; 12 heads (the counts of Table 3)
-    "tinybert": (4, 312, 1200),
-    "minillm": (12, 384, 1536),
-    "distilbert": (4, 768, 3072),
-    "pkd": (4, 768, 3072),
-    "embedder": (12, 768, 3072),
-}
 
 
-def bert(name: str) -> BertModel:
-    """A BERT of the paper's size with random weights: as fast as the trained one, and needs no download."""
-    layers, width, feed_forward = SHAPES[name]
-    return BertModel(BertConfig(num_hidden_layers=layers, hidden_size=width, intermediate_size=feed_forward))
+def bert(name: str | None) -> BertModel:
+    """A student's BERT in the paper's size (None: BERT-base), with random weights: as fast as the trained one."""
+    return BertModel(BertConfig(**(BERTS[name] if name else {})))
 
 
 def baseline(name: str, sizes: str, classes: int) -> Any:
@@ -58,7 +51,7 @@ def baseline(name: str, sizes: str, classes: int) -> Any:
         def source(self, size: Size) -> BertModel:
             return bert(name)
 
-    return PaperSize(Size("", tuple(range(SHAPES[name][0]))), classes, epochs=1, seed=0)
+    return PaperSize(Size("", tuple(range(BERTS[name]["num_hidden_layers"]))), classes, epochs=1, seed=0)
 
 
 @dataclass
@@ -98,7 +91,7 @@ def contestants(experiment: Experiment, sizes: str) -> dict[str, Contestant]:
     # the embedded MiniLM has the tokeniser of bert-base-uncased, from which all of the paper's sizes come
     tokens = tokenize(list(corpus.texts), "minilm")
     shared = {"labels": torch.tensor(corpus.labels), "teacher": torch.randn(len(corpus.labels), classes)}
-    embedder = bert("embedder") if sizes == "paper" else AutoModel.from_pretrained(locate("minilm"))
+    embedder = bert(None) if sizes == "paper" else AutoModel.from_pretrained(locate("minilm"))
     embedder.eval()
     some = {name: values[torch.tensor(train[:TEXTS])] for name, values in tokens.items()}
 
@@ -175,7 +168,7 @@ def timing_row(experiment: Experiment, sizes: str, steps: int) -> Row:
     return experiment.store.get(identity, compute, f"times of {experiment.source.task}, {sizes} sizes")
 
 
-def time_tasks(parameters: Parameters) -> dict[str, Row]:
+def time_tasks(parameters: Parameters) -> tuple[dict[str, Row], Store]:
     """{task: its row} for the three tasks; parameters: scale, sizes, steps, and the knobs of the student."""
     choose(parameters.sizes, SIZES, "sizes")
     if not 1 <= parameters.steps <= 1000:
@@ -187,7 +180,7 @@ def time_tasks(parameters: Parameters) -> dict[str, Row]:
         rows[task] = timing_row(
             Experiment(source, parameters.size, "minilm", parameters.knobs, store), parameters.sizes, parameters.steps
         )
-    return rows
+    return rows, store
 
 
 def implied_epoch_seconds(task: str, student: str) -> dict[str, float]:

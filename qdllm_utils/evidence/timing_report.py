@@ -1,6 +1,5 @@
 """What the timing rows show: Figure 3, the paper's own times beside ours, the price of the embedder, the simulators."""
 
-import html
 import json
 from pathlib import Path
 from statistics import mean
@@ -13,9 +12,11 @@ from qdllm_utils.config import TASKS
 from qdllm_utils.errors import InputError
 from qdllm_utils.evidence import plots
 from qdllm_utils.evidence.experiments import STUDENTS
+from qdllm_utils.evidence.markup import HTML, cell, group, head, line, table
 from qdllm_utils.evidence.store import Row
-from qdllm_utils.evidence.tables import HTML, STUDENT_NAMES
+from qdllm_utils.evidence.tables import STUDENT_NAMES
 from qdllm_utils.evidence.timing import implied_epoch_seconds
+from qdllm_utils.evidence.verdicts import DEMO_WHY, NOT, REPRODUCED, UNTRIED, Verdict
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "simulator.json"
 SIMULATORS = {
@@ -69,99 +70,73 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3f} s" if seconds < 1 else f"{seconds:.1f} s" if seconds < 100 else f"{seconds:,.0f} s"
 
 
-def table(head: list[str], body: list[list[str]], caption: str) -> HTML:
-    """A plain table; the first cell of a row is its head."""
-    lines = [f"<caption>{caption}</caption><thead><tr>"]
-    lines += [f'<th scope="col">{html.escape(text)}</th>' for text in head] + ["</tr></thead><tbody>"]
-    for first, *others in body:
-        lines.append(f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{text}</td>" for text in others) + "</tr>")
-    return HTML(f'<div class="qd-table" tabindex="0"><table>{"".join(lines)}</tbody></table></div>')
-
-
 def epochs_table(rows: dict[str, Row], demo: bool) -> HTML:
     """Seconds of one epoch: ours, the paper's (least to greatest of its teachers), and each over QD-LLM's."""
-    body = []
+    columns = ["", "CPU time", "wall time", "over QD-LLM", "paper", "paper: over QD-LLM"]
+    lines = []
     for task, row in rows.items():
-        own = row.result["quantum"]["epoch_cpu_s"]
-        printed = {student: implied_epoch_seconds(task, student).values() for student in STUDENTS}
+        lines.append(group(TASKS[task].title, len(columns)))
+        own, theirs = row.result["quantum"]["epoch_cpu_s"], mean(implied_epoch_seconds(task, "quantum").values())
         for student in STUDENTS:
-            result = row.result[student]
-            theirs = printed[student]
-            body.append(
-                [
-                    f"{TASKS[task].title}: {STUDENT_NAMES[student]}<br><span class='paper'>{result['size']}, batch {result['batch']}</span>",
-                    duration(result["epoch_cpu_s"]),
-                    duration(result["epoch_wall_s"]),
-                    f"{result['epoch_cpu_s'] / own:.1f}",
-                    f'<span class="paper">{min(theirs):,.0f} to {max(theirs):,.0f} s</span>',
-                    f'<span class="paper">{mean(theirs) / mean(printed["quantum"]):.1f}</span>',
-                ]
-            )
-    head = ["", "CPU time", "wall time", "over QD-LLM", "paper", "paper: over QD-LLM"]
+            result, printed = row.result[student], implied_epoch_seconds(task, student).values()
+            cells = [
+                duration(result["epoch_cpu_s"]),
+                duration(result["epoch_wall_s"]),
+                f"{result['epoch_cpu_s'] / own:.1f}",
+                f"{min(printed):,.0f} to {max(printed):,.0f} s",
+                f"{mean(printed) / theirs:.1f}",
+            ]
+            size = f"{result['size']}, batch {result['batch']}"
+            lines.append(line(head(STUDENT_NAMES[student], size), map(cell, cells)))
     caption = (
-        "One epoch of distillation, class logits only, one thread; the median step times the number of steps. "
-        "Paper: what Acc and Acc/Tkd of Tables 4 to 6 imply (RTX 4090), least to greatest of its teachers."
+        "One epoch of distillation from class logits, one thread: the median step times the number of steps; QD-LLM's "
+        "texts are embedded beforehand. Paper: what Acc and Acc/Tkd of Tables 4 to 6 imply (RTX 4090), the least and "
+        "the greatest of its teachers, and the ratio of the means."
     )
-    return table(head, body, caption + badge(demo))
+    return table(caption, columns, lines, demo)
 
 
 def inference_table(rows: dict[str, Row], demo: bool) -> HTML:
     """Milliseconds for one text, with and without the frozen embedder."""
-    body = []
+    columns = ["", "CPU milliseconds per text", "over QD-LLM from the text"]
+    lines = []
     for task, row in rows.items():
-        result = row.result
-        alone, embedder = result["quantum"]["infer_cpu_ms"], result["embedder"]["infer_cpu_ms"]
+        lines.append(group(TASKS[task].title, len(columns)))
+        alone, embedder = (row.result[name]["infer_cpu_ms"] for name in ("quantum", "embedder"))
         times = {
-            "QD-LLM, from E": alone,
-            f"its frozen embedder ({result['embedder']['size']})": embedder,
-            "QD-LLM, from the text": alone + embedder,
+            ("QD-LLM", "from E, the embedded text"): alone,
+            ("its frozen embedder", row.result["embedder"]["size"]): embedder,
+            ("QD-LLM", "from the text"): alone + embedder,
         }
-        times |= {STUDENT_NAMES[name]: result[name]["infer_cpu_ms"] for name in STUDENTS if name != "quantum"}
-        for name, value in times.items():
-            body.append([f"{TASKS[task].title}: {name}", f"{value:.3f}", f"{value / (alone + embedder):.3f}"])
-    head = ["", "CPU milliseconds per text", "over QD-LLM from the text"]
-    caption = "Inference in one thread, from token ids; QD-LLM needs its frozen embedder to read a text."
-    return table(head, body, caption + badge(demo))
+        for name in STUDENTS[:-1]:
+            times[STUDENT_NAMES[name], row.result[name]["size"]] = row.result[name]["infer_cpu_ms"]
+        for names, value in times.items():
+            lines.append(line(head(*names), map(cell, (f"{value:.3f}", f"{value / (alone + embedder):.3f}"))))
+    caption = "Inference on one thread, from token ids. QD-LLM cannot read a text without its frozen embedder."
+    return table(caption, columns, lines, demo)
 
 
-def badge(demo: bool) -> str:
-    """The mark of the demo scale."""
-    return ' <span class="qd-demo">demo scale: not a result</span>' if demo else ""
-
-
-def verdict(rows: dict[str, Row]) -> str:
-    """The paper's claim on times, and what the rows say of it."""
-    sentences = []
-    slower = [
+def verdict(rows: dict[str, Row], demo: bool) -> Verdict:
+    """The paper's claim ('shorter training and inference time') held against the rows."""
+    if demo:
+        return Verdict(UNTRIED, DEMO_WHY)
+    others = STUDENTS[:-1]
+    trains = [
         task
         for task, row in rows.items()
-        if all(row.result[s]["epoch_cpu_s"] > row.result["quantum"]["epoch_cpu_s"] for s in STUDENTS if s != "quantum")
+        if row.result["quantum"]["epoch_cpu_s"] < min(row.result[name]["epoch_cpu_s"] for name in others)
     ]
-    sentences.append(
-        f"Distillation: QD-LLM's epoch is the shortest on {len(slower)} of {len(rows)} tasks, once the texts are embedded."
+    infers = [
+        task
+        for task, row in rows.items()
+        if row.result["quantum"]["infer_cpu_ms"] + row.result["embedder"]["infer_cpu_ms"]
+        < min(row.result[name]["infer_cpu_ms"] for name in others)
+    ]
+    why = (
+        f"an epoch of QD-LLM is the shortest of the five on {len(trains)} of {len(rows)} tasks, its texts embedded "
+        f"beforehand; from text to class, embedder included, it is the quickest on {len(infers)} of {len(rows)}."
     )
-    quicker = []
-    for task, row in rows.items():
-        whole = row.result["quantum"]["infer_cpu_ms"] + row.result["embedder"]["infer_cpu_ms"]
-        best = min(row.result[s]["infer_cpu_ms"] for s in STUDENTS if s != "quantum")
-        quicker += [task] if whole < best else []
-    sentences.append(
-        f"Inference: from the text to the class, embedder included, it is the quickest on {len(quicker)} of {len(rows)}."
-    )
-    return " ".join(sentences)
-
-
-def provenance(rows: dict[str, Row]) -> HTML:
-    """Machine, versions, commit and date of the timing rows."""
-    records = [row.provenance for row in rows.values()]
-    machines = sorted({r["machine"]["gpu"] or r["machine"]["processor"] for r in records})
-    text = (
-        f"{len(rows)} rows, source: measured, on {'; '.join(machines)}, one thread, at commit "
-        f"{'; '.join(sorted({r['commit'] for r in records}))}, {records[0]['date'][:10]}; "
-        + ", ".join(f"{name} {number}" for name, number in records[0]["versions"].items())
-        + "."
-    )
-    return HTML(f'<div class="qd-provenance">{html.escape(text)}</div>')
+    return Verdict(REPRODUCED if len(trains) == len(infers) == len(rows) else NOT, why)
 
 
 def benchmark(path: str | None) -> list[dict[str, Any]]:
@@ -176,7 +151,7 @@ def benchmark(path: str | None) -> list[dict[str, Any]]:
 
 
 def peers(rows: list[dict[str, Any]]) -> Any:
-    """CPU milliseconds of one training step (B = 8, one thread) against the number of qubits, a panel for each depth."""
+    """CPU milliseconds of one training step (B = 8, one thread) against the qubits, a panel for each depth."""
     plots.style()
     chosen = [
         row for row in rows if row["task"] == "train" and row["batch"] == 8 and row["students"] == 1 and row["cpu_ms"]
@@ -196,22 +171,21 @@ def peers(rows: list[dict[str, Any]]) -> Any:
 
 
 def peers_table(rows: list[dict[str, Any]]) -> HTML:
-    """The eleven-qubit cases: CPU time of each simulator and how many times ours that is."""
-    cases = sorted(
-        {(r["task"], r["layers"], r["batch"]) for r in rows if r["n"] == 11 and r["students"] == 1}, reverse=True
-    )
-    times = {
-        (r["simulator"], r["task"], r["layers"], r["batch"]): r["cpu_ms"]
-        for r in rows
-        if r["n"] == 11 and r["students"] == 1
-    }
-    body = []
-    for name in dict.fromkeys(r["simulator"] for r in rows):
-        version = next((r["version"] for r in rows if r["simulator"] == name and r["version"]), "")
+    """The eleven-qubit cases: CPU time of each simulator, and how many times ours that is."""
+    rows = [row for row in rows if row["n"] == 11 and row["students"] == 1 and row["task"] != "check"]
+    cases = sorted({(row["task"], row["layers"], row["batch"]) for row in rows}, reverse=True)
+    times = {(row["simulator"], row["task"], row["layers"], row["batch"]): row["cpu_ms"] for row in rows}
+    versions = {row["simulator"]: row["version"] for row in rows if row["version"]}
+    lines = []
+    for name, title in SIMULATORS.items():
         cells = []
         for case in cases:
-            value, own = times.get((name, *case)), times[("qdllm numba", *case)]
-            cells.append(f"{value:,.2f} ms<br><span class='paper'>{value / own:,.1f} x</span>" if value else "–")
-        body.append([f"{SIMULATORS.get(name, name)}<br><span class='paper'>{version or ''}</span>", *cells])
-    head = [""] + [f"{task}, L = {layers}, B = {batch}" for task, layers, batch in cases]
-    return table(head, body, "CPU time on one thread, float32, n = 11; grey: over this project's compiled path.")
+            value, own = times.get((name, *case)), times["qdllm numba", *case]
+            cells.append(cell(f"{value:,.2f} ms", f"{value / own:,.1f} x") if value else cell("–"))
+        lines.append(line(head(title, versions.get(name, "")), cells))
+    columns = ["", *(f"{kind}, L = {layers}, B = {batch}" for kind, layers, batch in cases)]
+    caption = (
+        "CPU time of one training step (linear layer, circuit, head, loss, backward, Adam) and of one inference call; "
+        "one thread, float32, 11 qubits. Grey: over this project's compiled path."
+    )
+    return table(caption, columns, lines)
