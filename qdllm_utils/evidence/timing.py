@@ -33,7 +33,8 @@ from qdllm_utils.texts.pretrained import locate
 from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
 
 SIZES = ("small", "paper")
-TEXTS = 256  # classified in one call
+STEPS = {"demo": 5, "cpu": 20, "paper": 20}
+TEXTS = 64  # classified in one call
 
 
 def bert(name: str | None) -> BertModel:
@@ -97,8 +98,7 @@ def contestants(experiment: Experiment, sizes: str) -> dict[str, Contestant]:
 
     @torch.inference_mode()
     def embed() -> None:
-        for first in range(0, len(some["input_ids"]), 64):
-            embedder(**{name: values[first : first + 64] for name, values in some.items()})
+        embedder(**some)
 
     width = embedder.config.hidden_size
     layers = embedder.config.num_hidden_layers
@@ -125,7 +125,7 @@ def time_in_turns(found: dict[str, Contestant], steps: int, calls: int) -> dict[
     """Medians over `steps` rounds of one step each, and `calls` rounds of one inference each; the first is not counted.
 
     epoch_cpu_s, epoch_wall_s: of one pass over the training rows, from the median step. infer_cpu_ms,
-    infer_wall_ms: for one text, in batches of 256 (the embedder: 64).
+    infer_wall_ms: for one text, 64 in a batch.
     """
     samples: dict[str, dict[str, list[tuple[float, float]]]] = {name: {"step": [], "infer": []} for name in found}
     for kind, rounds in (("step", steps), ("infer", calls)):
@@ -171,14 +171,15 @@ def timing_row(experiment: Experiment, sizes: str, steps: int) -> Row:
 def time_tasks(parameters: Parameters) -> tuple[dict[str, Row], Store]:
     """{task: its row} for the three tasks; parameters: scale, sizes, steps, and the knobs of the student."""
     choose(parameters.sizes, SIZES, "sizes")
-    if not 1 <= parameters.steps <= 1000:
-        raise InputError(f"steps is {parameters.steps}: it must be a whole number from 1 to 1000.")
+    steps = STEPS[parameters.scale] if parameters.steps is None else parameters.steps
+    if not 1 <= steps <= 1000:
+        raise InputError(f"steps is {steps}: it must be a whole number from 1 to 1000.")
     store = Store(refresh=parameters.refresh)
     rows = {}
     for task in TASKS:
         source = Source(task, parameters.size, parameters.data_dir)
         rows[task] = timing_row(
-            Experiment(source, parameters.size, "minilm", parameters.knobs, store), parameters.sizes, parameters.steps
+            Experiment(source, parameters.size, "minilm", parameters.knobs, store), parameters.sizes, steps
         )
     return rows, store
 
