@@ -49,7 +49,7 @@ def figure3(rows: dict[str, Row], demo: bool) -> Any:
                 both = row.result[student]["infer_cpu_ms"] + row.result["embedder"]["infer_cpu_ms"]
                 label = "QD-LLM with its embedder" if position == 0 else None
                 right.plot(x, both, **(style | {"marker": "P", "color": "0.35"}), label=label)
-    names = [task.title for task in TASKS.values()]
+    names = [TASKS[task].title.split()[0].lower() for task in rows]
     for axis in (left, right):
         axis.set(yscale="log", xticks=range(len(names)), xticklabels=names, xlim=(-0.5, len(names) - 0.5))
     left.set(ylabel="seconds per epoch", title="Distillation")
