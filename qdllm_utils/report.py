@@ -22,6 +22,7 @@ import papermill
 
 from qdllm_utils.config import SCALES, TASKS
 from qdllm_utils.errors import InputError
+from qdllm_utils.evidence import status
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,7 +45,7 @@ def run(scale: str, given: dict[str, str], publishing: bool) -> None:
     if publishing and uncommitted():
         raise InputError("The package or the notebooks have uncommitted changes: commit them, then publish.")
     notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    declared = {path: set(papermill.inspect_notebook(str(path))) for path in notebooks}
+    declared = {path: papermill.inspect_notebook(str(path)) for path in notebooks}
     for name in given:
         if not any(name in names for names in declared.values()):
             known = sorted(set().union(*declared.values()))
@@ -59,8 +60,12 @@ def run(scale: str, given: dict[str, str], publishing: bool) -> None:
         chosen = given if "csv" in declared[path] and "csv" not in given else {"scale": scale} | given
         parameters = {name: value for name, value in chosen.items() if name in declared[path]}
         print(f"{path.name} {parameters}", flush=True)
-        times[path.name] = execute(path, build / "book" / "executed" / path.name, parameters)
+        page = build / "book" / "executed" / path.name
+        times[path.name] = execute(path, page, parameters)
+        default = declared[path]["scale"]["default"].strip("\"'") if "scale" in declared[path] else "–"
+        status.write_record(page, parameters.get("scale", default), times[path.name])
         print(f"{path.name}: {times[path.name]:.0f} s", flush=True)
+    write_status(build / "book")
     build_book(build / "book")
     for name, seconds in sorted(times.items(), key=lambda item: -item[1])[:5]:
         print(f"  {seconds:6.0f} s  {name}")
@@ -98,6 +103,11 @@ def tidy(path: Path) -> None:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     nbformat.write(notebook, path)
+
+
+def write_status(book: Path) -> None:
+    """Write the status page from the records beside the executed notebooks."""
+    (book / "status.md").write_text(status.page(book / "executed"), encoding="utf-8")
 
 
 def build_book(book: Path) -> None:
@@ -139,7 +149,10 @@ def publish(executed: Path, book: Path = ROOT / "book") -> None:
         if is_demo(page) and target.exists() and not is_demo(target):
             print(f"{page.name}: the page that stands is not a demo; left as it is.")
         else:
-            shutil.copy(page, target)
+            for file in (page, page.with_suffix(".json")):
+                if file.exists():
+                    shutil.copy(file, target.with_suffix(file.suffix))
+    write_status(book)
     fingerprints = {authors_fingerprint(task) for task in TASKS.values()}
     for row in default_folder().glob("*.json"):
         identity = json.loads(row.read_text())["identity"]

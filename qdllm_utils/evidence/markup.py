@@ -29,7 +29,7 @@ def line(head: str, cells: Iterable[str]) -> str:
 
 
 def cell(value: str, *below: str, wrap: bool = False) -> str:
-    """A cell: a value and, in grey, what stands below it (empty lines are left out); wrap: prose in place of a number."""
+    """A cell: a value and, in grey, what stands below it (empty lines are left out); wrap: prose, not a number."""
     lines = [html.escape(value)]
     lines += [f'<span class="paper">{html.escape(text)}</span>' for text in below if text]
     opening = '<td class="text">' if wrap else "<td>"
@@ -38,7 +38,9 @@ def cell(value: str, *below: str, wrap: bool = False) -> str:
 
 def head(value: str, *below: str) -> str:
     """The head of a row: a name and, in grey, what stands below it."""
-    return "<br>".join([html.escape(value), *(f'<span class="paper">{html.escape(text)}</span>' for text in below if text)])
+    return "<br>".join(
+        [html.escape(value), *(f'<span class="paper">{html.escape(text)}</span>' for text in below if text)]
+    )
 
 
 def group(text: str, columns: int) -> str:

@@ -41,6 +41,16 @@ def processor() -> str:
     return name
 
 
+def machine() -> str:
+    """The processor and its cores, in words."""
+    return f"{processor()}, {os.cpu_count()} cores"
+
+
+def today() -> str:
+    """The date, in UTC, as 2026-01-31."""
+    return datetime.now(UTC).date().isoformat()
+
+
 def versions() -> dict[str, str]:
     """The versions of the packages that decide a number."""
     found = {"python": platform.python_version()}

@@ -85,7 +85,7 @@ class Lora:
 class ModelSize:
     """trained: parameters that training changes; deployed: those that classifying a text needs.
 
-    bytes: of the deployed ones; flops: floating point operations for one text of 60 tokens, two a
+    bytes: of the deployed ones; flops: floating point operations for one text (60 tokens unless told), two a
     multiply-add; of them own_flops outside of the frozen embedder.
     """
 
@@ -101,7 +101,7 @@ def parameters(model: nn.Module) -> int:
     return sum(values.numel() for values in model.parameters())
 
 
-def flops(model: nn.Module, tokens: int = MAX_TOKENS) -> int:
+def flops(model: nn.Module, tokens: int) -> int:
     """Floating point operations of the matrix products for one text, as torch counts them on the meta device.
 
     Element-wise operations (softmax, layer norm, activations) are not counted; they are about a hundredth.
@@ -112,12 +112,12 @@ def flops(model: nn.Module, tokens: int = MAX_TOKENS) -> int:
     return counter.get_total_flops()
 
 
-def llm(name: str) -> ModelSize:
+def llm(name: str, tokens: int = MAX_TOKENS) -> ModelSize:
     """A teacher as it is published (a causal language model, tied weights counted once) and run as a classifier."""
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(LLMS[name])
     total = parameters(model)
-    run = flops(model.base_model)
+    run = flops(model.base_model, tokens)
     return ModelSize(total, total, LLM_BYTES * total, run, run)
 
 
@@ -141,7 +141,7 @@ def lora(name: str, ranks: tuple[int, ...], labels: int = 4) -> dict[int, Lora]:
     return counts
 
 
-def bert_student(student: str, classes: int = 2) -> ModelSize:
+def bert_student(student: str, classes: int = 2, tokens: int = MAX_TOKENS) -> ModelSize:
     """A compression student in the paper's size, with the vocabulary of bert-base-uncased."""
     config = BertConfig(num_labels=classes, **BERTS[student])
     with torch.device("meta"):
@@ -149,22 +149,22 @@ def bert_student(student: str, classes: int = 2) -> ModelSize:
             model: nn.Module = BertModel(config, add_pooling_layer=False)
         else:
             model = BertForSequenceClassification(config)
-    total, run = parameters(model), flops(model)
+    total, run = parameters(model), flops(model, tokens)
     return ModelSize(total, total, STUDENT_BYTES * total, run, run)
 
 
-def embedder() -> ModelSize:
+def embedder(tokens: int = MAX_TOKENS) -> ModelSize:
     """The frozen BERT-base that QD-LLM reads its text through."""
     with torch.device("meta"):
         model = BertModel(BertConfig())
-    total, run = parameters(model), flops(model)
+    total, run = parameters(model), flops(model, tokens)
     return ModelSize(0, total, STUDENT_BYTES * total, run, 0)
 
 
-def quantum_student(layers: int, classes: int = 2) -> ModelSize:
+def quantum_student(layers: int, classes: int = 2, tokens: int = MAX_TOKENS) -> ModelSize:
     """QD-LLM, counted on the student that is trained, and deployed with the embedder it cannot do without."""
     student = QuantumStudents(EMBEDDING, classes, Knobs(layers=layers), [0])
-    circuit, frozen = student.circuit(), embedder()
+    circuit, frozen = student.circuit(), embedder(tokens)
     linear = 2 * (EMBEDDING * circuit.n_inputs + circuit.n_qubits * classes)
     own = circuit_flops(circuit) + linear
     deployed = student.trainable() + frozen.deployed

@@ -2,7 +2,6 @@
 
 import html
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from qdllm_utils.evidence import provenance
 from qdllm_utils.evidence.markup import HTML
@@ -46,7 +45,7 @@ def of_this_run(what: str) -> HTML:
     """
     versions = ", ".join(f"{name} {number}" for name, number in provenance.versions().items())
     text = (
-        f"No rows: {what} in this notebook on {datetime.now(UTC).date().isoformat()} at commit {provenance.commit()} "
-        f"on {provenance.processor()}; {versions}."
+        f"No rows: {what} in this notebook on {provenance.today()} at commit {provenance.commit()} on "
+        f"{provenance.machine()}; {versions}."
     )
     return strip(text, 0, 0)

@@ -49,7 +49,7 @@ def spread(numbers: Iterable[float]) -> tuple[float, float | None]:
 
 
 def measured(numbers: Iterable[float], scientific: bool = False) -> tuple[str, str]:
-    """The mean and its spread: ('0.8500', '± 0.0070') or ('8.42e-05', '± 1.0e-06'); no spread of one number."""
+    """The mean and its spread: ('0.8500', '± 0.0070') or ('1.23e-05', '± 1.0e-06'); no spread of one number."""
     centre, sd = spread(numbers)
     text = f"{centre:.2e}" if scientific else f"{centre:.4f}"
     if sd is None:

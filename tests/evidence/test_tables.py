@@ -1,6 +1,5 @@
 """Tables and figures from rows made up here; the paper's printed values from its text."""
 
-import re
 from html.parser import HTMLParser
 from pathlib import Path
 from statistics import mean, stdev
@@ -8,7 +7,7 @@ from statistics import mean, stdev
 import matplotlib
 import pytest
 
-from qdllm_utils.evidence import paper, plots, tables
+from qdllm_utils.evidence import plots, tables
 from qdllm_utils.evidence.experiments import STUDENTS, Comparison, TeacherRun
 from qdllm_utils.evidence.store import Row, Store
 from qdllm_utils.parameters import Parameters
@@ -138,17 +137,3 @@ def test_figure_shows_measured_and_paper_points_on_a_logarithmic_axis(tmp_path):
     assert any(text.get_text() == "demo" for text in figure.texts)
 
 
-@pytest.mark.parametrize("name", ["compression", "parameters"])
-def test_every_number_of_the_paper_stands_in_its_text(name, authors_data):
-    (text_file,) = (authors_data.parent / "paper").glob("*.txt")
-    printed = set(re.findall(r"[\d.,]*\d(?:e-\d)?[MB%]?", text_file.read_text()))
-    frame = paper.table(name)
-    columns = ["value"] if name == "compression" else ["parameters", "lora_or_proportion"]
-    values = [value for column in columns for value in frame[column]]
-    assert len(values) >= 20 and set(values) <= printed
-
-
-def test_the_papers_tables_are_complete():
-    frame = paper.table("compression")
-    assert len(frame) == 3 * (5 * 5 * 6 + 5 * 7)
-    assert not frame.duplicated(["task", "teacher", "student", "metric"]).any()

@@ -19,20 +19,26 @@ def table(name: str) -> pd.DataFrame:
     return pd.read_csv(FOLDER / f"{name}.csv", dtype=str)
 
 
+@cache
+def values(name: str, *keys: str) -> dict[tuple[str, ...], str]:
+    """The column `value` of a CSV by the columns `keys`."""
+    rows = table(name)
+    return dict(zip(rows[list(keys)].itertuples(index=False, name=None), rows["value"], strict=True))
+
+
 def compression(task: str | None, teacher: str, student: str, metric: str) -> str | None:
     """The paper's value as it is printed, or None; teacher `overall` is its mean over five teachers."""
-    rows = table("compression").set_index(["task", "teacher", "student", "metric"])["value"]
-    return rows.get((task, teacher, student, metric))
+    return values("compression", "task", "teacher", "student", "metric").get((task or "", teacher, student, metric))
 
 
 def teacher(task: str, name: str, metric: str) -> str | None:
     """Table 8's value as it is printed, or None; task `overall` is its mean over three tasks."""
-    return table("teachers").set_index(["task", "teacher", "metric"])["value"].get((task, name, metric))
+    return values("teachers", "task", "teacher", "metric").get((task, name, metric))
 
 
 def loss(name: str, metric: str) -> str | None:
     """Table 7's value as it is printed, or None."""
-    return table("losses").set_index(["loss", "metric"])["value"].get((name, metric))
+    return values("losses", "loss", "metric").get((name, metric))
 
 
 def text(name: str) -> str:
@@ -42,7 +48,7 @@ def text(name: str) -> str:
 
 
 def number(printed: str) -> float:
-    """The value of a printed number: 0.7781, 5.42e-8, 27.49%, 14.35M, 9,275."""
+    """The value of a printed number: 0.1234, 1.23e-4, 12.3%, 1.23M, 1,234."""
     unit = UNITS.get(printed[-1], 1.0)
     return float(printed.rstrip("".join(UNITS)).replace(",", "")) * unit
 
