@@ -8,7 +8,7 @@ stands beside wall time: on a machine that has other things to do only the forme
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -162,7 +162,7 @@ def timing_row(experiment: Experiment, sizes: str, steps: int) -> Row:
         "recipe": RECIPE,
         "data": experiment.data_identity,
         "sizes": sizes,
-        "knobs": asdict(experiment.knobs),
+        "knobs": experiment.knobs.identity,
         "steps": steps,
     }
     return experiment.store.get(identity, compute, f"times of {experiment.source.task}, {sizes} sizes")
