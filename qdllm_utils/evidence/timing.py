@@ -49,7 +49,7 @@ def baseline(name: str, sizes: str, classes: int) -> Any:
         return base(base.small, classes, epochs=1, seed=0)
 
     class PaperSize(base):  # type: ignore[valid-type, misc]
-        def source(self, size: Size) -> BertModel:
+        def load_source(self, size: Size) -> BertModel:
             return bert(name)
 
     return PaperSize(Size("", tuple(range(BERTS[name]["num_hidden_layers"]))), classes, epochs=1, seed=0)

@@ -91,7 +91,7 @@ class BertStudent(nn.Module):
         """Cut the student out of its source (or teacher); the new head is drawn from the seed."""
         super().__init__()
         self.seeds, self.epochs, self.left_out = [seed], epochs, 0
-        source = self.source(size)
+        source = self.load_source(size)
         config = source.config
         matches_states = type(self).states is not BertStudent.states
         self.same_family = matches_states and teacher is not None and teacher.config.vocab_size == config.vocab_size
@@ -122,7 +122,7 @@ class BertStudent(nn.Module):
             self.build_extra(teacher)
         self.model.bert.load_state_dict(weights)
 
-    def source(self, size: Size) -> BertModel:
+    def load_source(self, size: Size) -> BertModel:
         """The pre-trained BERT that the student is cut from."""
         return BertModel.from_pretrained(locate(size.source))
 
