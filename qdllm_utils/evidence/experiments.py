@@ -71,20 +71,33 @@ class Experiment:
         }
 
     def student_identity(self, student: str, seed: int) -> dict[str, Any]:
-        """What identifies one trained student."""
+        """What identifies one trained student; a related-task baseline has data where the others have a teacher."""
+        from qdllm_utils.evidence.jobs import BASELINES, RELATED
+
         identity: dict[str, Any] = {"kind": "student", "recipe": RECIPE, "student": student, "seed": seed}
         if student == "quantum":
             identity |= {"embedding": self.embedding_identity, "knobs": self.knobs.identity}
         else:
-            from qdllm_utils.evidence.jobs import BASELINES
-
-            baseline = BASELINES[student]
+            baseline = BASELINES.get(student) or RELATED[student]
             identity |= {
                 "size": asdict(baseline.paper if self.scale.paper_sizes else baseline.small),
                 "weights": baseline.weights,
                 "training": [baseline.learning_rate, baseline.batch_size, self.knobs.epochs, baseline.patience],
             }
-        return identity | {"teacher": self.teacher_identity}
+        if student not in RELATED:
+            return identity | {"teacher": self.teacher_identity}
+        if self.pooling(student):
+            identity["embedding"] = self.embedding_identity
+        return identity | {"data": self.data_identity}
+
+    def pooling(self, student: str) -> str | None:
+        """Which frozen embedding of the texts a student reads; None for one that reads the texts themselves."""
+        from qdllm_utils.evidence.jobs import RELATED
+
+        if student == "quantum":
+            return self.knobs.pooling
+        related = RELATED.get(student)
+        return getattr(related.paper if self.scale.paper_sizes else related.small, "pooling", None) if related else None
 
     def teacher_row(self, arrays: bool = False) -> Row:
         """The teacher's row: accuracies, sizes; with arrays its logits (N, C) and a BERT's adapter."""
@@ -119,8 +132,8 @@ class Experiment:
         adapter = {f"adapter/{name}": values for name, values in output.adapter.items()}
         return result, {"logits": output.logits, **adapter}
 
-    def embeddings(self) -> np.ndarray:
-        """The frozen embeddings of all texts for the knobs' pooling, (N, d)."""
+    def embeddings(self, pooling: str) -> np.ndarray:
+        """The frozen embeddings of all texts for a pooling, (N, d)."""
 
         def compute() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             from qdllm_utils.texts.embeddings import embed
@@ -129,7 +142,7 @@ class Experiment:
             return {"dimension": pooled["mean"].shape[1]}, pooled
 
         row = self.store.get(self.embedding_identity, compute, "frozen embeddings", arrays=True)
-        return row.arrays[self.knobs.pooling]
+        return row.arrays[pooling]
 
     def student_rows(self, students: tuple[str, ...], seeds: range) -> dict[str, list[Row]]:
         """The rows of every student and seed, in the order of the seeds; missing ones are trained."""
@@ -156,23 +169,27 @@ class Experiment:
 
     def check_weights(self) -> None:
         """Fail at once, and not after hours, where pre-trained weights are out of reach."""
-        from qdllm_utils.evidence.jobs import BASELINES
+        from qdllm_utils.evidence.jobs import BASELINES, RELATED
 
         needed = [self.scale.embedder]
-        needed += [(b.paper if self.scale.paper_sizes else b.small).source for b in BASELINES.values()]
+        sizes = [b.paper if self.scale.paper_sizes else b.small for b in (*BASELINES.values(), *RELATED.values())]
+        needed += [size.source for size in sizes if hasattr(size, "source")]
         needed += [] if self.teacher_spec.twin else [hub_name(self.teacher)]
         for name in dict.fromkeys(needed):
             pretrained.locate(name)
 
     def jobs(self, missing: dict[str, list[int]]) -> list[Any]:
         """The training runs that are missing: all seeds of the quantum student at once, the others one by one."""
-        from qdllm_utils.evidence.jobs import Job
+        from qdllm_utils.evidence.jobs import RELATED, Job
 
-        teacher = self.teacher_row(arrays=True)
+        distilled = any(student not in RELATED for student in missing)
+        teacher = self.teacher_row(arrays=True).arrays if distilled else {}
         corpus = self.source.corpus
         jobs = []
         for student, seeds in missing.items():
-            quantum = student == "quantum"
+            quantum, related = student == "quantum", student in RELATED
+            pooling = self.pooling(student)
+            features = self.embeddings(pooling) if pooling else None
             for group in [seeds] if quantum else [[seed] for seed in seeds]:
                 jobs.append(
                     Job(
@@ -184,14 +201,14 @@ class Experiment:
                         classes=len(corpus.classes),
                         labels=corpus.labels,
                         split=split(corpus.labels, SPLIT_SEED),
-                        teacher_logits=teacher.arrays["logits"],
-                        features=self.embeddings() if quantum else None,
-                        texts=() if quantum else corpus.texts,
-                        teacher=self.teacher_spec,
+                        teacher_logits=None if related else teacher["logits"],
+                        features=features,
+                        texts=() if pooling else corpus.texts,
+                        teacher=None if related else self.teacher_spec,
                         adapter={
                             name.removeprefix("adapter/"): values
-                            for name, values in teacher.arrays.items()
-                            if name.startswith("adapter/") and not quantum
+                            for name, values in teacher.items()
+                            if name.startswith("adapter/") and not quantum and not related
                         },
                     )
                 )

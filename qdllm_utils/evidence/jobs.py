@@ -21,14 +21,22 @@ from qdllm_utils.evidence.store import Row
 from qdllm_utils.learning import training
 from qdllm_utils.learning.metrics import classification
 from qdllm_utils.students.bert import BertStudent, tokenize
+from qdllm_utils.students.bert_qtc import BertQTC, TrainedBertQTC
 from qdllm_utils.students.distilbert import DistilBERT
+from qdllm_utils.students.hitin import HiTIN, HiTINTree
+from qdllm_utils.students.lsfls import LSFLS
 from qdllm_utils.students.minillm import MiniLLM
 from qdllm_utils.students.pkd import PKD
 from qdllm_utils.students.quantum import QuantumStudents
+from qdllm_utils.students.textrcnn import TextRCNN
 from qdllm_utils.students.tinybert import TinyBERT
 from qdllm_utils.texts.teacher_specs import TeacherSpec
 
 BASELINES: dict[str, type[BertStudent]] = {student.name: student for student in (TinyBERT, MiniLLM, DistilBERT, PKD)}
+# trained on the task's labels, without a teacher
+RELATED: dict[str, type[Any]] = {
+    student.name: student for student in (TextRCNN, HiTIN, HiTINTree, LSFLS, BertQTC, TrainedBertQTC)
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,8 @@ class Job:
     """All that one training run needs, and nothing of where it runs.
 
     identities: of the rows that come out, one a seed. split: row numbers of train, validation, test.
-    features: (N, d) for the quantum student; texts: for the others. adapter: of a BERT teacher, else {}.
+    features: (N, d) for the quantum student and BERT-QTC; texts: for the others. adapter: of a BERT teacher, else {}.
+    teacher_logits, teacher: None for a related-task baseline.
     """
 
     student: str
@@ -47,16 +56,22 @@ class Job:
     classes: int
     labels: np.ndarray
     split: dict[str, np.ndarray]
-    teacher_logits: np.ndarray
+    teacher_logits: np.ndarray | None
     features: np.ndarray | None
     texts: tuple[str, ...]
-    teacher: TeacherSpec
+    teacher: TeacherSpec | None
     adapter: dict[str, np.ndarray]
 
 
 def build(job: Job) -> tuple[Any, training.Data]:
     """The student of a job, and the data of all rows."""
-    data = {"labels": torch.tensor(job.labels), "teacher": torch.tensor(job.teacher_logits)}
+    data = {"labels": torch.tensor(job.labels)}
+    if job.student in RELATED:
+        related = RELATED[job.student]
+        size = related.paper if job.paper_size else related.small
+        student = related(size, job.classes, job.knobs.epochs, job.seeds[0])
+        return student, data | student.read(job.texts if job.features is None else job.features, job.split["train"])
+    data["teacher"] = torch.tensor(job.teacher_logits)
     if job.features is not None:
         data["features"] = torch.tensor(job.features)
         student = QuantumStudents(job.features.shape[1], job.classes, job.knobs, job.seeds)
@@ -65,7 +80,7 @@ def build(job: Job) -> tuple[Any, training.Data]:
     baseline = BASELINES[job.student]
     size = baseline.paper if job.paper_size else baseline.small
     teacher = None
-    if job.adapter:
+    if job.adapter and job.teacher:
         from qdllm_utils.texts.teachers import merged_bert
 
         teacher = merged_bert(job.teacher, job.adapter, job.classes)
@@ -88,7 +103,10 @@ def train(job: Job, threads: int) -> list[Row]:
             for name, numbers in job.split.items()
         }
         label = f"{job.student}, seed {', '.join(map(str, job.seeds))}"
-        fit = training.fit(student, parts["train"], parts["validation"], label)
+        if isinstance(student, LSFLS):
+            fit = student.self_train(parts["train"], parts["validation"], label)
+        else:
+            fit = training.fit(student, parts["train"], parts["validation"], label)
         device = next(student.parameters()).device
         test = {name: values.to(device) for name, values in parts["test"].items()}
         logits = training.predict(student, test).numpy()
