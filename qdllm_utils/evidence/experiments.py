@@ -67,12 +67,12 @@ class Experiment:
 
     def student_identity(self, student: str, seed: int) -> dict[str, Any]:
         """What identifies one trained student."""
+        from qdllm_utils.evidence.jobs import BASELINES, ON_EMBEDDINGS
+
         identity: dict[str, Any] = {"kind": "student", "recipe": RECIPE, "student": student, "seed": seed}
-        if student == "quantum":
+        if student in ON_EMBEDDINGS:
             identity |= {"embedding": self.embedding_identity, "knobs": asdict(self.knobs)}
         else:
-            from qdllm_utils.evidence.jobs import BASELINES
-
             baseline = BASELINES[student]
             identity |= {
                 "size": asdict(baseline.paper if self.scale.paper_sizes else baseline.small),
@@ -160,15 +160,15 @@ class Experiment:
             pretrained.locate(name)
 
     def jobs(self, missing: dict[str, list[int]]) -> list[Any]:
-        """The training runs that are missing: all seeds of the quantum student at once, the others one by one."""
-        from qdllm_utils.evidence.jobs import Job
+        """The training runs that are missing: all seeds of a student on embeddings at once, the others one by one."""
+        from qdllm_utils.evidence.jobs import ON_EMBEDDINGS, Job
 
         teacher = self.teacher_row(arrays=True)
         corpus = self.source.corpus
         jobs = []
         for student, seeds in missing.items():
-            quantum = student == "quantum"
-            for group in [seeds] if quantum else [[seed] for seed in seeds]:
+            on_embeddings = student in ON_EMBEDDINGS
+            for group in [seeds] if on_embeddings else [[seed] for seed in seeds]:
                 jobs.append(
                     Job(
                         student=student,
@@ -180,13 +180,13 @@ class Experiment:
                         labels=corpus.labels,
                         split=split(corpus.labels, SPLIT_SEED),
                         teacher_logits=teacher.arrays["logits"],
-                        features=self.embeddings() if quantum else None,
-                        texts=() if quantum else corpus.texts,
+                        features=self.embeddings() if on_embeddings else None,
+                        texts=() if on_embeddings else corpus.texts,
                         teacher=self.teacher_spec,
                         adapter={
                             name.removeprefix("adapter/"): values
                             for name, values in teacher.arrays.items()
-                            if name.startswith("adapter/") and not quantum
+                            if name.startswith("adapter/") and not on_embeddings
                         },
                     )
                 )

@@ -21,14 +21,17 @@ from qdllm_utils.evidence.store import Row
 from qdllm_utils.learning import training
 from qdllm_utils.learning.metrics import classification
 from qdllm_utils.students.bert import BertStudent, tokenize
+from qdllm_utils.students.controls import CONTROLS
 from qdllm_utils.students.distilbert import DistilBERT
 from qdllm_utils.students.minillm import MiniLLM
 from qdllm_utils.students.pkd import PKD
+from qdllm_utils.students.probes import PROBES
 from qdllm_utils.students.quantum import QuantumStudents
 from qdllm_utils.students.tinybert import TinyBERT
 from qdllm_utils.texts.teacher_specs import TeacherSpec
 
 BASELINES: dict[str, type[BertStudent]] = {student.name: student for student in (TinyBERT, MiniLLM, DistilBERT, PKD)}
+ON_EMBEDDINGS: dict[str, type[QuantumStudents]] = {"quantum": QuantumStudents, **CONTROLS, **PROBES}
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Job:
     """All that one training run needs, and nothing of where it runs.
 
     identities: of the rows that come out, one a seed. split: row numbers of train, validation, test.
-    features: (N, d) for the quantum student; texts: for the others. adapter: of a BERT teacher, else {}.
+    features: (N, d) for the quantum student and its controls; texts: for the others. adapter: of a BERT teacher, else {}.
     """
 
     student: str
@@ -59,7 +62,7 @@ def build(job: Job) -> tuple[Any, training.Data]:
     data = {"labels": torch.tensor(job.labels), "teacher": torch.tensor(job.teacher_logits)}
     if job.features is not None:
         data["features"] = torch.tensor(job.features)
-        student = QuantumStudents(job.features.shape[1], job.classes, job.knobs, job.seeds)
+        student = ON_EMBEDDINGS[job.student](job.features.shape[1], job.classes, job.knobs, job.seeds)
         student.prepare(data["features"][torch.tensor(job.split["train"])])
         return student, data
     baseline = BASELINES[job.student]
@@ -108,6 +111,7 @@ def train(job: Job, threads: int) -> list[Row]:
         arrays = {"test_logits": logits[copy]}
         if isinstance(student, QuantumStudents):
             arrays |= {name: values[copy].cpu().numpy() for name, values in student.state_dict().items()}
+            result["stored_bytes"] = student.stored_bytes()
         rows.append(Row(identity, result, record, arrays))
     return rows
 
