@@ -1,8 +1,8 @@
 """Arms of one comparison, trained alike: the quantum student and what it is held against.
 
 The preset `tuned` gives every arm, the quantum student too, the same tuning: each learning rate of LEARNING_RATES is
-tried with the first TUNING_SEEDS seeds, and the one with the best mean validation accuracy (the smallest of equals) is taken for all
-seeds. The other presets use their own learning rate for every arm. Test rows choose nothing.
+tried with the first TUNING_SEEDS seeds, and the one with the best mean validation accuracy (the smallest of
+equals) is taken for all seeds. The other presets use their own learning rate for every arm. Test rows choose nothing.
 """
 
 from collections.abc import Iterable
@@ -143,8 +143,8 @@ def rows_of(experiment: Experiment, asked: list[tuple[str, Knobs, range]]) -> li
             missing.append((student, chosen, absent))
     if missing:
         store.say(
-            f"{experiment.source.title}, teacher {experiment.teacher}: {sum(len(absent) for *_, absent in missing)} runs of "
-            f"{len(missing)} settings: computing ({store.why})."
+            f"{experiment.source.title}, teacher {experiment.teacher}, {len(missing)} settings, "
+            f"{sum(len(absent) for *_, absent in missing)} seeds in all: computing ({store.why})."
         )
         (template,) = experiment.jobs({"quantum": [0]})
         jobs = [

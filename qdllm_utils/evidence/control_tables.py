@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from qdllm_utils.evidence.arms import LEARNING_RATES, TUNING_SEEDS, Outcome
 from qdllm_utils.evidence.controls import Block, Controls, answer, conclusions, points
 from qdllm_utils.evidence.statistics import Difference
+from qdllm_utils.evidence.stored import Stored
+from qdllm_utils.evidence.stored import conclusions as smallest_sizes
 from qdllm_utils.evidence.tables import HTML, OWN_DATA, count, measured
 
 COLUMNS = (
@@ -42,7 +44,11 @@ def group(text: str, columns: Sequence[str]) -> str:
 def line(title: str, details: str, cells: Sequence[str]) -> str:
     """A row: its name, in grey what it is, its cells."""
     below = f'<br><span class="paper">{html.escape(details)}</span>' if details else ""
-    return f'<tr><th scope="row">{html.escape(title)}{below}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+    return (
+        f'<tr><th scope="row">{html.escape(title)}{below}</th>'
+        + "".join(f"<td>{cell}</td>" for cell in cells)
+        + "</tr>"
+    )
 
 
 def probability(p: float) -> str:
@@ -54,7 +60,7 @@ def difference_cells(difference: Difference | None) -> list[str]:
     """Difference with its interval, effect size, p, Holm's p, verdict; the reference itself has none."""
     if difference is None:
         return ["reference", "", "", "", ""]
-    effect = "–" if difference.effect != difference.effect else f"{difference.effect:+.2f}"
+    effect = "–" if difference.effect != difference.effect else f"{difference.effect:+.2f}".replace("inf", "∞")
     return [points(difference), effect, probability(difference.p), probability(difference.adjusted), difference.verdict]
 
 
@@ -92,12 +98,12 @@ def controls_caption(controls: Controls) -> str:
         f"Acc: test accuracy, mean ± standard deviation over {seeds} seeds."
         if seeds > 1
         else "Acc: test accuracy of one seed, so there is no spread, interval or p.",
-        "Difference: control − student in points, paired by seed, with its 95% bootstrap interval over seeds; d_z: mean over "
-        "standard deviation of the differences; p: exact sign-flip test; Holm over all controls of the block.",
+        "Difference: control − student in points, paired by seed, with its 95% bootstrap interval over seeds; d_z: mean "
+        "over standard deviation of the differences; p: sign-flip test; Holm over all controls of the block.",
         "Verdict of the control against the student at 0.05.",
         "All arms of preset paper have the paper's optimiser.",
-        f"In preset tuned each arm, the student too, tries the learning rates {rates} with {TUNING_SEEDS} seeds and takes the one "
-        "that is best on validation.",
+        f"In preset tuned each arm, the student too, tries the learning rates {rates} with {min(seeds, TUNING_SEEDS)} "
+        "seeds and takes the one that is best on validation.",
         "CE alone: alpha = 0, the teacher is not used. TF-IDF reads the words and has no seed: its one accuracy is held "
         "against every seed. Stored bytes: float32, without the frozen embedder, which all but TF-IDF need.",
     ]
@@ -113,3 +119,32 @@ def sentences(lines: Sequence[str], demo: bool) -> HTML:
     """A list of sentences, marked where they are no result."""
     items = "".join(f"<li>{html.escape(text)}</li>" for text in lines)
     return HTML(f"<ul>{items}</ul>{DEMO if demo else ''}")
+
+
+def stored_table(stored: Stored) -> HTML:
+    """A group for each task: every stored model from few bytes to many."""
+    columns = ("Stored bytes", "Acc", "On the front", "Seeds")
+    body = []
+    for panel in stored.panels:
+        body.append(group(panel.title, columns))
+        for entry in sorted(panel.entries, key=lambda entry: entry.stored_bytes):
+            accuracy = "<br>".join(part for part in measured(row.result["acc"] for row in entry.rows) if part)
+            on_front = "yes" if entry in panel.front else ""
+            cells = [f"{entry.stored_bytes:,}", accuracy, on_front, str(len(entry.rows))]
+            body.append(line(entry.title, f"{entry.family}; {entry.rows[0].result['size']}", cells))
+    absent = {name for panel in stored.panels for name in panel.absent}
+    notes = [
+        f"{OWN_DATA[stored.comparison.source_kind]}.".capitalize(),
+        "Acc: test accuracy, mean ± standard deviation over seeds. Probes are trained at their bits, students rounded "
+        "after training. Bytes: weights, and for int8 one scale a tensor; the frozen embedder, which all but TF-IDF and "
+        "the baselines read the text through, is not counted. Baselines: float32, the whole text model.",
+        "Front: nothing with as few bytes is as good on validation.",
+    ]
+    if absent:
+        notes.append(f"No rows of {', '.join(sorted(absent))} in the store: Tables 4 to 6 make them.")
+    return table(" ".join(notes), columns, body, stored.demo)
+
+
+def stored_conclusion(stored: Stored) -> HTML:
+    """The sentences, computed from the rows."""
+    return sentences(smallest_sizes(stored), stored.demo)

@@ -75,9 +75,7 @@ def run(parameters: Parameters) -> Controls:
         student, controls = outcomes[0], [*outcomes[1:], tfidf_outcome(experiment)]
         teacher = experiment.teacher_row()
         task = experiment.source.task
-        blocks.append(
-            Block(task, preset, experiment.teacher, teacher, student, controls, against(student, controls))
-        )
+        blocks.append(Block(task, preset, experiment.teacher, teacher, student, controls, against(student, controls)))
         rows = {outcome.title: outcome.rows for outcome in (student, *controls)}
         runs.append(TeacherRun(experiment.teacher, teacher, rows))
     source = experiments[0][1].source
@@ -105,7 +103,10 @@ def conclusion(block: Block) -> str:
         f"({difference.verdict})."
     )
     if least_p(seeds, family) >= 0.05:
-        return sentence + f" With {seeds} seeds and a family of {family} no difference, however large, can pass Holm's correction."
+        return (
+            sentence
+            + f" With {seeds} seeds and a family of {family} no difference, however large, can pass Holm's correction."
+        )
     largest = max(difference.detectable for difference in block.differences.values())
     texts = block.teacher.result["rows"]["test"]
     error = 100 * accuracy_error(sum(block.student.accuracies) / seeds, texts)

@@ -116,6 +116,11 @@ def train(job: Job, threads: int) -> list[Row]:
     return rows
 
 
+def threads(job: Job, share: int) -> int:
+    """Threads of one run: a student on embeddings takes one, its steps being too small to be shared out."""
+    return max(1, share) if job.features is None else 1
+
+
 def run_jobs(jobs: list[Job]) -> Iterator[Row]:
     """The rows of all jobs, each as soon as its run ends, so that an interrupted grid loses only what runs."""
     cores = len(os.sched_getaffinity(0))
@@ -143,6 +148,6 @@ def run_jobs(jobs: list[Job]) -> Iterator[Row]:
         raise InputError(f"QDLLM_WORKERS is {text!r}: it must be a whole number, 1 or more.")
     workers = min(int(text), len(jobs))
     parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
-    for rows in parallel(joblib.delayed(train)(job, max(1, cores // workers)) for job in jobs):
+    for rows in parallel(joblib.delayed(train)(job, threads(job, cores // workers)) for job in jobs):
         progress.update()
         yield from rows

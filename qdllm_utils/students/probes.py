@@ -1,6 +1,6 @@
-"""Linear probes that are stored in 1, 2, 3, 4 or 8 bits a weight, trained as they are stored.
+"""Fewer bytes: probes that are trained at 1, 2, 3, 4 or 8 bits a weight, and students rounded after training.
 
-The weights are quantised in every forward pass and the gradient goes straight through (Bengio et al. 2013), with
+A probe's weights are quantised in every forward pass and the gradient goes straight through (Bengio et al. 2013), with
 everything else the student's. For two classes one direction is enough: the logits are (0, s).
 """
 
@@ -11,8 +11,10 @@ from torch import Tensor
 
 from qdllm_utils.learning.training import Data
 from qdllm_utils.students.controls import Linear
+from qdllm_utils.students.quantum import QuantumStudents
 
 BITS = (1, 2, 3, 4, 8)
+FORMS = {"float32": 32, "fp16": 16, "int8": 8}  # bits a number
 TERNARY_THRESHOLD = 0.7  # of the mean absolute weight (Li and Liu 2016)
 
 
@@ -76,7 +78,36 @@ PROBES: dict[str, type[QuantisedProbe]] = {
     f"probe_{bits}bit": type(
         f"Probe{bits}Bit",
         (QuantisedProbe,),
-        {"bits": bits, "name": f"probe_{bits}bit", "title": f"{bits}-bit probe", "__doc__": f"The probe at {bits} bits."},
+        {
+            "bits": bits,
+            "name": f"probe_{bits}bit",
+            "title": f"{bits}-bit probe",
+            "__doc__": f"The probe at {bits} bits.",
+        },
     )
     for bits in BITS
 }
+
+
+@torch.no_grad()
+def store_as(student: QuantumStudents, form: str) -> int:
+    """Round all parameters of trained students to one of FORMS, in place; returns the bytes of one student.
+
+    Mean and spread of the features are first folded into the linear layer that reads them. int8: 255 even steps
+    and one float32 scale for each tensor of each student.
+    """
+    layer = "reduce" if "reduce_weight" in student.shapes() else "head"
+    weight, bias = student.get_parameter(f"{layer}_weight"), student.get_parameter(f"{layer}_bias")
+    weight /= student.spread[:, :, None]  # (S, d, n) over (S, d, 1)
+    bias -= (student.centre[:, None] @ weight)[:, 0]
+    student.centre.zero_()
+    student.spread.fill_(1.0)
+    stored = 0
+    for values in student.parameters():
+        if form == "int8":
+            values.copy_(quantise(values.flatten(1).unsqueeze(-1), 8).view_as(values))
+            stored += 4
+        elif form == "fp16":
+            values.copy_(values.half().float())
+        stored += values[0].numel() * FORMS[form] // 8
+    return stored

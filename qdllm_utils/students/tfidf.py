@@ -42,7 +42,9 @@ def train(texts: list[str], labels: np.ndarray, rows: dict[str, np.ndarray]) -> 
     models = {
         c: LogisticRegression(C=c, max_iter=1000).fit(features[rows["train"]], labels[rows["train"]]) for c in C_GRID
     }
-    tried = {c: float(model.score(features[rows["validation"]], labels[rows["validation"]])) for c, model in models.items()}
+    tried = {
+        c: float(model.score(features[rows["validation"]], labels[rows["validation"]])) for c, model in models.items()
+    }
     chosen = max(tried, key=lambda c: (tried[c], -c))
     model = models[chosen]
     scores = model.decision_function(features)

@@ -27,7 +27,9 @@ SEEN = np.array([0.5, 1.25, -0.25, 0.75, 0.5, 1.0, 0.0, 0.25, 1.5, 0.5])
 def enumerated(differences) -> float:
     """The sign-flip p by looking at every pattern of signs."""
     seen = abs(np.mean(differences))
-    means = [abs(np.mean(np.array(signs) * differences)) for signs in itertools.product((1, -1), repeat=len(differences))]
+    means = [
+        abs(np.mean(np.array(signs) * differences)) for signs in itertools.product((1, -1), repeat=len(differences))
+    ]
     return float(np.mean([value >= seen - 1e-9 for value in means]))
 
 
