@@ -8,7 +8,7 @@ import types
 from dataclasses import dataclass
 from typing import Any
 
-from qdllm_utils.config import SCALES, Knobs, Scale, knobs
+from qdllm_utils.config import SCALES, TASKS, Knobs, Scale, knobs
 from qdllm_utils.errors import InputError, choose
 from qdllm_utils.texts.teacher_specs import NAMED, PAPER_TEACHERS
 
@@ -64,12 +64,14 @@ def read_parameters(namespace: dict[str, Any]) -> Parameters:
     values = {name: convert(name, namespace[name], kind) for name, kind in declared.items()}
     if "scale" in values:
         choose(values["scale"], SCALES, "scale")
+    if values.get("task") is not None:
+        choose(values["task"], [*TASKS, "all"], "task")
     if "teacher" in values:
         check_teacher(values["teacher"])
     if values.get("seeds") is not None and not 1 <= values["seeds"] <= 1000:
         raise InputError(f"seeds is {values['seeds']}: it must be a whole number from 1 to 1000.")
     parameters = Parameters(values)
-    if "preset" in values:
+    if values.get("preset") is not None:
         _ = parameters.knobs
     return parameters
 

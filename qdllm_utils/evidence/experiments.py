@@ -72,10 +72,10 @@ class Experiment:
 
     def student_identity(self, student: str, seed: int) -> dict[str, Any]:
         """What identifies one trained student; a related-task baseline has data where the others have a teacher."""
-        from qdllm_utils.evidence.jobs import BASELINES, RELATED
+        from qdllm_utils.evidence.jobs import BASELINES, ON_EMBEDDINGS, RELATED
 
         identity: dict[str, Any] = {"kind": "student", "recipe": RECIPE, "student": student, "seed": seed}
-        if student == "quantum":
+        if student in ON_EMBEDDINGS:
             identity |= {"embedding": self.embedding_identity, "knobs": self.knobs.identity}
         else:
             baseline = BASELINES.get(student) or RELATED[student]
@@ -92,9 +92,9 @@ class Experiment:
 
     def pooling(self, student: str) -> str | None:
         """Which frozen embedding of the texts a student reads; None for one that reads the texts themselves."""
-        from qdllm_utils.evidence.jobs import RELATED
+        from qdllm_utils.evidence.jobs import ON_EMBEDDINGS, RELATED
 
-        if student == "quantum":
+        if student in ON_EMBEDDINGS:
             return self.knobs.pooling
         related = RELATED.get(student)
         return getattr(related.paper if self.scale.paper_sizes else related.small, "pooling", None) if related else None
@@ -179,18 +179,18 @@ class Experiment:
             pretrained.locate(name)
 
     def jobs(self, missing: dict[str, list[int]]) -> list[Any]:
-        """The training runs that are missing: all seeds of the quantum student at once, the others one by one."""
-        from qdllm_utils.evidence.jobs import RELATED, Job
+        """The training runs that are missing: all seeds of a student on embeddings at once, the others one by one."""
+        from qdllm_utils.evidence.jobs import ON_EMBEDDINGS, RELATED, Job
 
         distilled = any(student not in RELATED for student in missing)
         teacher = self.teacher_row(arrays=True).arrays if distilled else {}
         corpus = self.source.corpus
         jobs = []
         for student, seeds in missing.items():
-            quantum, related = student == "quantum", student in RELATED
+            at_once, related = student in ON_EMBEDDINGS, student in RELATED
             pooling = self.pooling(student)
             features = self.embeddings(pooling) if pooling else None
-            for group in [seeds] if quantum else [[seed] for seed in seeds]:
+            for group in [seeds] if at_once else [[seed] for seed in seeds]:
                 jobs.append(
                     Job(
                         student=student,
@@ -208,7 +208,7 @@ class Experiment:
                         adapter={
                             name.removeprefix("adapter/"): values
                             for name, values in teacher.items()
-                            if name.startswith("adapter/") and not quantum and not related
+                            if name.startswith("adapter/") and not at_once and not related
                         },
                     )
                 )

@@ -22,11 +22,13 @@ from qdllm_utils.learning import training
 from qdllm_utils.learning.metrics import classification
 from qdllm_utils.students.bert import BertStudent, tokenize
 from qdllm_utils.students.bert_qtc import BertQTC, TrainedBertQTC
+from qdllm_utils.students.controls import CONTROLS
 from qdllm_utils.students.distilbert import DistilBERT
 from qdllm_utils.students.hitin import HiTIN, HiTINTree
 from qdllm_utils.students.lsfls import LSFLS
 from qdllm_utils.students.minillm import MiniLLM
 from qdllm_utils.students.pkd import PKD
+from qdllm_utils.students.probes import PROBES
 from qdllm_utils.students.quantum import QuantumStudents
 from qdllm_utils.students.textrcnn import TextRCNN
 from qdllm_utils.students.tinybert import TinyBERT
@@ -37,6 +39,7 @@ BASELINES: dict[str, type[BertStudent]] = {student.name: student for student in 
 RELATED: dict[str, type[Any]] = {
     student.name: student for student in (TextRCNN, HiTIN, HiTINTree, LSFLS, BertQTC, TrainedBertQTC)
 }
+ON_EMBEDDINGS: dict[str, type[QuantumStudents]] = {"quantum": QuantumStudents, **CONTROLS, **PROBES}
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class Job:
     """All that one training run needs, and nothing of where it runs.
 
     identities: of the rows that come out, one a seed. split: row numbers of train, validation, test.
-    features: (N, d) for the quantum student and BERT-QTC; texts: for the others. adapter: of a BERT teacher, else {}.
-    teacher_logits, teacher: None for a related-task baseline.
+    features: (N, d) for the students on embeddings and BERT-QTC; texts: for the others. adapter: of a BERT teacher,
+    else {}. teacher_logits, teacher: None for a related-task baseline.
     """
 
     student: str
@@ -74,7 +77,7 @@ def build(job: Job) -> tuple[Any, training.Data]:
     data["teacher"] = torch.tensor(job.teacher_logits)
     if job.features is not None:
         data["features"] = torch.tensor(job.features)
-        student = QuantumStudents(job.features.shape[1], job.classes, job.knobs, job.seeds)
+        student = ON_EMBEDDINGS[job.student](job.features.shape[1], job.classes, job.knobs, job.seeds)
         student.prepare(data["features"][torch.tensor(job.split["train"])])
         return student, data
     baseline = BASELINES[job.student]
@@ -126,8 +129,14 @@ def train(job: Job, threads: int) -> list[Row]:
         arrays = {"test_logits": logits[copy]}
         if isinstance(student, QuantumStudents):
             arrays |= {name: values[copy].cpu().numpy() for name, values in student.state_dict().items()}
+            result["stored_bytes"] = student.stored_bytes()
         rows.append(Row(identity, result, record, arrays))
     return rows
+
+
+def threads(job: Job, share: int) -> int:
+    """Threads of one run: a student on embeddings takes one, its steps being too small to be shared out."""
+    return max(1, share) if job.features is None else 1
 
 
 def run_jobs(jobs: list[Job]) -> Iterator[Row]:
@@ -157,6 +166,6 @@ def run_jobs(jobs: list[Job]) -> Iterator[Row]:
         raise InputError(f"QDLLM_WORKERS is {text!r}: it must be a whole number, 1 or more.")
     workers = min(int(text), len(jobs))
     parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
-    for rows in parallel(joblib.delayed(train)(job, max(1, cores // workers)) for job in jobs):
+    for rows in parallel(joblib.delayed(train)(job, threads(job, cores // workers)) for job in jobs):
         progress.update()
         yield from rows

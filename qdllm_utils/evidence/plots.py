@@ -1,5 +1,6 @@
 """The figures; one style for all: colour-blind safe, SVG, a watermark on whatever is only a demo."""
 
+import math
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -7,6 +8,8 @@ import seaborn as sns
 
 from qdllm_utils.evidence import paper
 from qdllm_utils.evidence.experiments import STUDENTS, Comparison
+from qdllm_utils.evidence.statistics import Difference
+from qdllm_utils.evidence.stored import FAMILIES, Panel
 from qdllm_utils.evidence.tables import STUDENT_NAMES, TEACHER_NAMES, spread
 
 MARKERS = dict(zip(STUDENTS, "osD^*", strict=True))
@@ -86,5 +89,88 @@ def accuracy_against_parameters(comparison: Comparison) -> Any:
         title="filled: measured (± sd over seeds); hollow: the paper",
     )
     if comparison.parameters.scale == "demo":
+        watermark(figure)
+    return figure
+
+
+VERDICT_STYLES = {"ahead": ("o", 0), "behind": ("s", 1), "inconclusive": ("D", 7)}  # marker, colour-blind palette
+
+
+def forest(groups: dict[str, dict[str, Difference]], reference: str, demo: bool) -> Any:
+    """A forest plot: paired differences in points of accuracy with 95% intervals, a panel for each group.
+
+    groups: {panel's title: {name: difference}}, the same names in each. Marker and colour tell the verdict. The
+    grey band is what the experiment could not have told from 0 in any comparison of the group.
+    """
+    style()
+    names = list(next(iter(groups.values())))
+    columns = min(3, len(groups))
+    rows = -(-len(groups) // columns)
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(3.4 + 3.1 * columns, (1.0 + 0.32 * len(names)) * rows + 0.6),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis in axes.flat[len(groups) :]:
+        axis.set_visible(False)
+    shown: dict[str, Any] = {}
+    for axis, (title, group) in zip(axes.flat, groups.items(), strict=False):
+        band = max(difference.detectable for difference in group.values())
+        if math.isfinite(band):
+            shown["not detectable"] = axis.axvspan(-band, band, color="0.5", alpha=0.15, linewidth=0)
+        axis.axvline(0, color="0.35", linewidth=1)
+        for place, difference in enumerate(group.values()):
+            marker, colour = VERDICT_STYLES[difference.verdict]
+            low, high = difference.mean - difference.low, difference.high - difference.mean
+            shown[difference.verdict] = axis.errorbar(
+                difference.mean,
+                place,
+                xerr=[[max(0.0, low)], [max(0.0, high)]] if low == low else None,
+                marker=marker,
+                color=sns.color_palette("colorblind")[colour],
+                capsize=3,
+                linestyle="none",
+            )
+        axis.set(title=title, xlabel=f"accuracy − {reference}, points", yticks=range(len(names)), yticklabels=names)
+        axis.grid(axis="y", visible=False)
+    axes[0, 0].invert_yaxis()
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=len(shown), frameon=False)
+    if demo:
+        watermark(figure)
+    return figure
+
+
+def accuracy_against_bytes(panels: list[Panel], demo: bool) -> Any:
+    """Test accuracy (mean and standard deviation over seeds) against stored bytes (logarithmic), a panel a task.
+
+    The stepped line is the front, chosen on validation and drawn at its test accuracies; probes carry their bits.
+    """
+    style()
+    looks = dict(zip(FAMILIES, zip("^*oXsP", sns.color_palette("colorblind"), strict=False), strict=True))
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(max(7.0, 4.6 * len(panels)), 4.8), squeeze=False, layout="constrained"
+    )
+    shown: dict[str, Any] = {}
+    for axis, panel in zip(axes[0], panels, strict=True):
+        for entry in panel.entries:
+            marker, colour = looks[entry.family]
+            centre, sd = spread(row.result["acc"] for row in entry.rows)
+            shown[entry.family] = axis.errorbar(
+                entry.stored_bytes, centre, yerr=sd or 0, marker=marker, color=colour, capsize=2, linestyle="none"
+            )
+            if entry.title.endswith("-bit probe"):
+                bits = entry.title.removesuffix("-bit probe")
+                axis.annotate(bits, (entry.stored_bytes, centre), textcoords="offset points", xytext=(6, 4), fontsize=9)
+        front = [(entry.stored_bytes, entry.mean("acc")) for entry in panel.front]
+        (shown["front, chosen on validation"],) = axis.step(
+            *zip(*front, strict=True), where="post", color="0.35", linewidth=1
+        )
+        axis.set(xscale="log", xlabel="stored bytes of the student, without its embedder", title=panel.title)
+    axes[0, 0].set_ylabel("test accuracy")
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=4, frameon=False)
+    if demo:
         watermark(figure)
     return figure

@@ -42,28 +42,33 @@ class QuantumStudents(nn.Module):
         super().__init__()
         self.knobs, self.seeds, self.classes = knobs, list(seeds), classes
         self.settings = Settings(knobs.learning_rate, knobs.batch_size, knobs.epochs, knobs.schedule)
-        circuit = self.circuit()
-        self.simulator = simulator(circuit)
-        shapes = {
-            "reduce_weight": (dimension, circuit.n_inputs),
-            "reduce_bias": (circuit.n_inputs,),
-            "angles": (circuit.n_weights,),
-            "head_weight": (circuit.n_qubits, classes),
-            "head_bias": (classes,),
-        }
-        bounds = {"reduce": 1 / math.sqrt(dimension), "head": 1 / math.sqrt(circuit.n_qubits)}
+        self.dimension = dimension
+        if "angles" in self.shapes():  # a control without angles runs no circuit
+            self.simulator = simulator(self.circuit())
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        for name, shape in shapes.items():
-            copies = []
-            for generator in generators:
-                if name == "angles":
-                    copies.append(WEIGHT_SD * torch.randn(shape, generator=generator))
-                else:
-                    bound = bounds[name.split("_")[0]]
-                    copies.append(bound * (2 * torch.rand(shape, generator=generator) - 1))
+        for name, shape in self.shapes().items():
+            copies = [self.initial(name, shape, generator) for generator in generators]
             setattr(self, name, nn.Parameter(torch.stack(copies)))
         self.register_buffer("centre", torch.zeros(len(self.seeds), dimension))
         self.register_buffer("spread", torch.ones(len(self.seeds), dimension))
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each parameter of one student, in the order in which they are drawn."""
+        circuit = self.circuit()
+        return {
+            "reduce_weight": (self.dimension, circuit.n_inputs),
+            "reduce_bias": (circuit.n_inputs,),
+            "angles": (circuit.n_weights,),
+            "head_weight": (circuit.n_qubits, self.classes),
+            "head_bias": (self.classes,),
+        }
+
+    def initial(self, name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        """A parameter's first value: angles N(0, 0.01^2) rad, linear layers uniform within 1 / sqrt(fan in)."""
+        if name == "angles":
+            return WEIGHT_SD * torch.randn(shape, generator=generator)
+        bound = 1 / math.sqrt(self.shapes()[f"{name.split('_')[0]}_weight"][0])
+        return bound * (2 * torch.rand(shape, generator=generator) - 1)
 
     def circuit(self) -> Circuit:
         """The circuit of these students, as data."""
@@ -75,15 +80,21 @@ class QuantumStudents(nn.Module):
             self.centre[:] = features.mean(dim=0)
             self.spread[:] = features.std(dim=0).clamp_min(1e-6)
 
+    def standardised(self, features: Tensor) -> Tensor:
+        """E (S, B, dimension) with the mean and spread of the training rows taken out, where `prepare` learnt them."""
+        return (features - self.centre[:, None]) / self.spread[:, None] if self.knobs.scaling == "tanh" else features
+
+    def reduce(self, features: Tensor) -> Tensor:
+        """Linear(E), (S, B, n), from E (S, B, dimension)."""
+        return self.standardised(features) @ self.reduce_weight + self.reduce_bias[:, None]
+
     def encode(self, features: Tensor) -> Tensor:
         """The encoder's angles, (S, B, n) in rad, from E (S, B, dimension).
 
         minmax: each row of Linear(E) scaled so that its least entry is 0 and its greatest 10 rad.
         tanh: z = pi/2 (1 + tanh(Linear(E))), E standardised on the training rows.
         """
-        if self.knobs.scaling == "tanh":
-            features = (features - self.centre[:, None]) / self.spread[:, None]
-        z = features @ self.reduce_weight + self.reduce_bias[:, None]
+        z = self.reduce(features)
         if self.knobs.scaling == "tanh":
             return math.pi / 2 * (1 + torch.tanh(z))
         low, high = z.amin(dim=-1, keepdim=True), z.amax(dim=-1, keepdim=True)
@@ -106,7 +117,11 @@ class QuantumStudents(nn.Module):
 
     def trainable(self) -> int:
         """Trainable parameters of one student."""
-        return sum(values[0].numel() for values in self.parameters())
+        return sum(values[0].numel() for values in self.parameters() if values.requires_grad)
+
+    def stored_bytes(self) -> int:
+        """What one trained student takes up as float32. (`standardised` folds into the first linear layer.)"""
+        return sum(4 * values[0].numel() for values in self.parameters())
 
     def describe(self) -> str:
         """The size in words."""

@@ -1,0 +1,150 @@
+"""The tables and sentences of the controls page and of its kin, as HTML."""
+
+import html
+from collections.abc import Sequence
+
+from qdllm_utils.evidence.arms import LEARNING_RATES, TUNING_SEEDS, Outcome
+from qdllm_utils.evidence.controls import Block, Controls, answer, conclusions, points
+from qdllm_utils.evidence.statistics import Difference
+from qdllm_utils.evidence.stored import Stored
+from qdllm_utils.evidence.stored import conclusions as smallest_sizes
+from qdllm_utils.evidence.tables import HTML, OWN_DATA, count, measured
+
+COLUMNS = (
+    "Acc",
+    "Difference, points",
+    "d<sub>z</sub>",
+    "p",
+    "p (Holm)",
+    "Verdict",
+    "Trained parameters",
+    "Stored bytes",
+    "Learning rate",
+)
+DEMO = ' <span class="qd-demo">demo scale: not a result</span>'
+
+
+def table(caption: str, columns: Sequence[str], body: list[str], demo: bool) -> HTML:
+    """A result table: an empty corner, the columns, the rows."""
+    head = "".join(f'<th scope="col">{column}</th>' for column in columns)
+    return HTML(
+        f'<div class="qd-table" tabindex="0"><table><caption>{html.escape(caption)}{DEMO if demo else ""}</caption>'
+        f'<thead><tr><th scope="col"></th>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+    )
+
+
+def group(text: str, columns: Sequence[str]) -> str:
+    """A line that names the block below it."""
+    return (
+        f'<tr class="qd-group"><th colspan="{1 + len(columns)}" scope="rowgroup">'
+        f"<span>{html.escape(text)}</span></th></tr>"
+    )
+
+
+def line(title: str, details: str, cells: Sequence[str]) -> str:
+    """A row: its name, in grey what it is, its cells."""
+    below = f'<br><span class="paper">{html.escape(details)}</span>' if details else ""
+    return (
+        f'<tr><th scope="row">{html.escape(title)}{below}</th>'
+        + "".join(f"<td>{cell}</td>" for cell in cells)
+        + "</tr>"
+    )
+
+
+def probability(p: float) -> str:
+    """0.012, <0.001, or a dash where one seed gives none."""
+    return "–" if p != p else "&lt;0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def difference_cells(difference: Difference | None) -> list[str]:
+    """Difference with its interval, effect size, p, Holm's p, verdict; the reference itself has none."""
+    if difference is None:
+        return ["reference", "", "", "", ""]
+    effect = "–" if difference.effect != difference.effect else f"{difference.effect:+.2f}".replace("inf", "∞")
+    return [points(difference), effect, probability(difference.p), probability(difference.adjusted), difference.verdict]
+
+
+def outcome_line(outcome: Outcome, difference: Difference | None) -> str:
+    """One arm: accuracy, its difference to the student, its size, its learning rate."""
+    accuracy = "<br>".join(part for part in measured(outcome.accuracies) if part)
+    result = outcome.rows[0].result
+    sizes = [count(result["parameters"]), f"{outcome.stored_bytes:,}"]
+    rate = outcome.chosen if "tfidf" not in outcome.rows[0].identity["student"] else f"C = {outcome.chosen}"
+    return line(outcome.title, result["size"], [accuracy, *difference_cells(difference), *sizes, rate])
+
+
+def controls_table(controls: Controls) -> HTML:
+    """A group for each task, teacher and preset: the student, then its controls."""
+    body = []
+    for block in controls.blocks:
+        body.append(group(block_head(block), COLUMNS))
+        body.append(outcome_line(block.student, None))
+        body += [outcome_line(outcome, block.differences[outcome.title]) for outcome in block.controls]
+    return table(controls_caption(controls), COLUMNS, body, controls.demo)
+
+
+def block_head(block: Block) -> str:
+    """The block's task, preset and teacher with its own accuracy."""
+    return f"{block.title}; teacher {block.teacher_name}, its own test accuracy {block.teacher.result['acc']:.4f}"
+
+
+def controls_caption(controls: Controls) -> str:
+    """How the rows were made and what the columns mean."""
+    block = controls.blocks[0]
+    rates = ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
+    seeds = len(block.student.rows)
+    notes = [
+        f"{OWN_DATA[controls.comparison.source_kind]}; one split and one teacher.".capitalize(),
+        f"Acc: test accuracy, mean ± standard deviation over {seeds} seeds."
+        if seeds > 1
+        else "Acc: test accuracy of one seed, so there is no spread, interval or p.",
+        "Difference: control − student in points, paired by seed, with its 95% bootstrap interval over seeds; d_z: mean "
+        "over standard deviation of the differences; p: sign-flip test; Holm over all controls of the block.",
+        "Verdict of the control against the student at 0.05.",
+        "All arms of preset paper have the paper's optimiser.",
+        f"In preset tuned each arm, the student too, tries the learning rates {rates} with {min(seeds, TUNING_SEEDS)} "
+        "seeds and takes the one that is best on validation.",
+        "CE alone: alpha = 0, the teacher is not used. TF-IDF reads the words and has no seed: its one accuracy is held "
+        "against every seed. Stored bytes: float32, without the frozen embedder, which all but TF-IDF need.",
+    ]
+    return " ".join(notes)
+
+
+def controls_conclusion(controls: Controls) -> HTML:
+    """The sentences, computed from the rows."""
+    return sentences([answer(controls), *conclusions(controls)], controls.demo)
+
+
+def sentences(lines: Sequence[str], demo: bool) -> HTML:
+    """A list of sentences, marked where they are no result."""
+    items = "".join(f"<li>{html.escape(text)}</li>" for text in lines)
+    return HTML(f"<ul>{items}</ul>{DEMO if demo else ''}")
+
+
+def stored_table(stored: Stored) -> HTML:
+    """A group for each task: every stored model from few bytes to many."""
+    columns = ("Stored bytes", "Acc", "On the front", "Seeds")
+    body = []
+    for panel in stored.panels:
+        body.append(group(panel.title, columns))
+        for entry in sorted(panel.entries, key=lambda entry: entry.stored_bytes):
+            accuracy = "<br>".join(part for part in measured(row.result["acc"] for row in entry.rows) if part)
+            on_front = "yes" if entry in panel.front else ""
+            cells = [f"{entry.stored_bytes:,}", accuracy, on_front, str(len(entry.rows))]
+            body.append(line(entry.title, f"{entry.family}; {entry.rows[0].result['size']}", cells))
+    absent = {name for panel in stored.panels for name in panel.absent}
+    notes = [
+        f"{OWN_DATA[stored.comparison.source_kind]}.".capitalize(),
+        "Acc: test accuracy, mean ± standard deviation over seeds. Probes are trained at their bits, students rounded "
+        "after training. Bytes: weights, and for int8 one scale a tensor; the frozen embedder, which all but TF-IDF and "
+        "the baselines read the text through, is not counted. Baselines: float32, the whole text model.",
+        "Front: nothing with as few bytes is as good on validation.",
+    ]
+    if absent:
+        notes.append(f"No rows of {', '.join(sorted(absent))} in the store: Tables 4 to 6 make them.")
+    return table(" ".join(notes), columns, body, stored.demo)
+
+
+def stored_conclusion(stored: Stored) -> HTML:
+    """The sentences, computed from the rows."""
+    return sentences(smallest_sizes(stored), stored.demo)
