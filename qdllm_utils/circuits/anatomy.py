@@ -22,6 +22,7 @@ from qdllm_utils.circuits.simulator import simulator
 
 ROLES = ("live", "merged", "dead")
 TOLERANCE = 1e-9  # of singular values, relative to the largest; float64 leaves zeros at about 1e-15
+CHUNK = 4  # samples whose Jacobians are worked out together; more of them do not fit the processor's cache
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ class Rank:
     below: float
 
 
-def numerical_rank(circuit: Circuit, samples: int = 64, seed: int = 0, chunk: int = 16) -> Rank:
+def numerical_rank(circuit: Circuit, samples: int = 32, seed: int = 0) -> Rank:
     """The rank of d<Z>/d weights, stacked over random inputs, at one random draw of the weights, float64.
 
     It is the number of directions in which the weights can change the function z -> <Z>. samples: inputs, uniform
@@ -155,14 +156,14 @@ def numerical_rank(circuit: Circuit, samples: int = 64, seed: int = 0, chunk: in
     generator = torch.Generator().manual_seed(seed)
     weights = 2 * torch.pi * torch.rand(circuit.n_weights, generator=generator, dtype=torch.float64)
     inputs = 2 * torch.pi * torch.rand(samples, circuit.n_inputs, generator=generator, dtype=torch.float64)
-    rows = torch.cat([jacobian(circuit, part, weights)[1].flatten(0, 1) for part in inputs.split(chunk)])
+    rows = torch.cat([jacobian(circuit, part, weights)[1].flatten(0, 1) for part in inputs.split(CHUNK)])
     values = torch.linalg.svdvals(rows)
     relative = (values / values[0]).tolist()
     rank = sum(value > TOLERANCE for value in relative)
     return Rank(rank, relative[rank - 1], relative[rank] if rank < len(relative) else 0.0)
 
 
-def gradient_variance(circuit: Circuit, samples: int, seed: int = 0, chunk: int = 32) -> float:
+def gradient_variance(circuit: Circuit, samples: int, seed: int = 0) -> float:
     """How far gradients scatter over random angles: small where a barren plateau is (McClean et al. 2018).
 
     The variance (ddof 1) of d<Z_j>/d weight over `samples` draws of all angles, uniform in [0, 2 pi), averaged
@@ -171,6 +172,6 @@ def gradient_variance(circuit: Circuit, samples: int, seed: int = 0, chunk: int 
     generator = torch.Generator().manual_seed(seed)
     inputs = 2 * torch.pi * torch.rand(samples, circuit.n_inputs, generator=generator, dtype=torch.float64)
     weights = 2 * torch.pi * torch.rand(samples, circuit.n_weights, generator=generator, dtype=torch.float64)
-    parts = zip(inputs.split(chunk), weights.split(chunk), strict=True)
+    parts = zip(inputs.split(CHUNK), weights.split(CHUNK), strict=True)
     slopes = torch.cat([jacobian(circuit, *part)[1] for part in parts])
     return float(slopes.var(dim=0)[torch.from_numpy(anatomy(circuit).weights)].mean())
