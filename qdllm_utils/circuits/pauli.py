@@ -6,13 +6,17 @@ rotation about G after a CNOT is the CNOT after a rotation about CNOT G CNOT. Wh
 rotations exp(-i sign angle/2 P) and a word to measure in place of each Z_j.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qdllm_utils.circuits.ansatz import Circuit, Gate
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 X_PART = {"RX": True, "RY": True, "RZ": False, "RZZ": False}
 Z_PART = {"RX": False, "RY": True, "RZ": True, "RZZ": True}
@@ -78,3 +82,69 @@ def _to_the_front(word: Word, cnots: list[Gate]) -> Word:
     for cnot in reversed(cnots):
         word = word.before(cnot)
     return word
+
+
+@dataclass(frozen=True)
+class PauliSum:
+    """A sum of Pauli words: masks x and z, (T,), int64, and real coefficients, (T,).
+
+    dropped: the sum of the |coefficients| left out on the way; a word's expectation is at most 1, so no
+    expectation of the whole is further off than this.
+    """
+
+    x: Integers
+    z: Integers
+    coefficients: Floats
+    dropped: float
+
+
+def propagate(form: RotationForm, output: int, weights: Floats, most: int | None = None) -> PauliSum:
+    """<Z_output> carried back through all trained rotations, to the encoder (Heisenberg picture).
+
+    A rotation about G by t turns a word P that anticommutes with G into cos(t) P + sin(t) i G P, and leaves
+    the others. weights: (n_weights,), rad. most: words kept after every rotation, those of the largest
+    |coefficients|; None keeps all, and the sum is exact.
+    """
+    word = form.readout[output]
+    n = len(form.readout)
+    keys = np.array([word.x << n | word.z], dtype=np.int64)  # kept in ascending order
+    coefficients = np.array([float(word.sign)])
+    dropped = 0.0
+    for axis, angle in _summed(form, weights):
+        keys, coefficients = _rotated(keys, coefficients, axis, angle, n)
+        if most is not None and len(keys) > most:
+            kept = np.sort(np.argpartition(-np.abs(coefficients), most)[:most])
+            dropped += float(np.abs(coefficients).sum() - np.abs(coefficients[kept]).sum())
+            keys, coefficients = keys[kept], coefficients[kept]
+    return PauliSum(keys >> n, keys & ((1 << n) - 1), coefficients, dropped)
+
+
+def _summed(form: RotationForm, weights: Floats) -> Iterator[tuple[Word, float]]:
+    """The trained rotations, last first, those about the same word in a row as one."""
+    trained = [rotation for rotation in reversed(form.rotations) if rotation.gate.source == "weight"]
+    for (_, _), group in groupby(trained, key=lambda rotation: (rotation.word.x, rotation.word.z)):
+        rotations = list(group)
+        yield rotations[0].word, sum(rotation.word.sign * float(weights[rotation.gate.index]) for rotation in rotations)
+
+
+def _rotated(keys: Integers, coefficients: Floats, axis: Word, angle: float, n: int) -> tuple[Integers, Floats]:
+    """The words (keys x << n | z, ascending) and coefficients before a rotation about the unsigned axis."""
+    x, z = keys >> n, keys & ((1 << n) - 1)
+    count = np.bitwise_count
+    moved = np.flatnonzero((count(x & axis.z) + count(z & axis.x)) & 1)
+    if not len(moved):
+        return keys, coefficients
+    # words are i^|x&z| X^x Z^z, so the product of two is a power of i and a word; i G P has a real sign
+    x, z = x[moved], z[moved]
+    power = 1 + (axis.x & axis.z).bit_count() + count(x & z).astype(np.int64) + 2 * count(x & axis.z)
+    power -= count((x ^ axis.x) & (z ^ axis.z))
+    partners = keys[moved] ^ (axis.x << n | axis.z)
+    added = np.sin(angle) * (1 - (power & 3)) * coefficients[moved]
+    coefficients = coefficients.copy()
+    coefficients[moved] *= np.cos(angle)
+    places = np.minimum(np.searchsorted(keys, partners), len(keys) - 1)
+    there = keys[places] == partners
+    coefficients[places[there]] += added[there]
+    keys = np.concatenate([keys, partners[~there]])
+    order = np.argsort(keys, kind="stable")
+    return keys[order], np.concatenate([coefficients, added[~there]])[order]
