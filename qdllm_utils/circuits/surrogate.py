@@ -19,7 +19,7 @@ from qdllm_utils.circuits.pauli import Floats, Integers, PauliSum, RotationForm,
 from qdllm_utils.circuits.simulator import simulator
 
 FACTORS = ("1", "cos", "sin")
-NEGLIGIBLE = 1e-14  # rounding leaves coefficients of this size where the exact one is 0
+NEGLIGIBLE = 1e-15  # rounding leaves coefficients of this size where the exact one is 0
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,11 @@ def expand(circuit: Circuit, weights: Floats, most: int | None = None) -> Expans
     form = rotation_form(circuit)
     axes = encoder_axes(form, circuit)
     sums = [propagate(form, output, weights, most) for output in range(circuit.n_qubits)]
-    return _joined(circuit.n_inputs, [_read(words, axes, circuit.n_inputs) for words in sums], sums)
+    terms = [_read(words, axes, circuit.n_inputs) for words in sums]
+    codes, coefficients = (np.concatenate(parts) for parts in zip(*terms, strict=True))
+    outputs = np.repeat(np.arange(circuit.n_qubits), [len(part) for part, _ in terms])
+    dropped = np.array([words.dropped for words in sums])
+    return _without_rounding(Expansion(circuit.n_inputs, outputs, codes, coefficients, dropped))
 
 
 def encoder_axes(form: RotationForm, circuit: Circuit) -> dict[int, tuple[str, int]]:
@@ -180,12 +184,14 @@ def _read(words: PauliSum, axes: dict[int, tuple[str, int]], n_inputs: int) -> t
     return codes, np.bincount(where, coefficients, len(codes))
 
 
-def _joined(n_inputs: int, terms: list[tuple[Integers, Floats]], sums: list[PauliSum]) -> Expansion:
-    outputs = np.repeat(np.arange(len(terms)), [len(codes) for codes, _ in terms])
-    codes, coefficients = (np.concatenate(parts) for parts in zip(*terms, strict=True))
-    kept = np.abs(coefficients) > NEGLIGIBLE
-    dropped = np.array([words.dropped for words in sums])
-    return Expansion(n_inputs, outputs[kept], codes[kept], coefficients[kept], dropped)
+def _without_rounding(full: Expansion) -> Expansion:
+    """Leave out coefficients that rounding alone may have left; what they sum to is counted as dropped."""
+    size = np.abs(full.coefficients)
+    kept = size > NEGLIGIBLE
+    lost = np.bincount(full.outputs[~kept], size[~kept], len(full.dropped))
+    return Expansion(
+        full.n_inputs, full.outputs[kept], full.codes[kept], full.coefficients[kept], full.dropped + lost
+    )
 
 
 def interpolate(circuit: Circuit, weights: Floats) -> Expansion:
@@ -206,5 +212,5 @@ def interpolate(circuit: Circuit, weights: Floats) -> Expansion:
     for axis in range(n):
         tensor = np.moveaxis(np.tensordot(inverse, tensor, axes=(1, axis)), 0, axis)
     table = tensor.reshape(3**n, -1)
-    codes, outputs = np.nonzero(np.abs(table) > 1e-13)
-    return Expansion(n, outputs, codes, table[codes, outputs], np.zeros(circuit.n_qubits))
+    codes, outputs = np.indices(table.shape).reshape(2, -1)
+    return _without_rounding(Expansion(n, outputs, codes, table.ravel(), np.zeros(circuit.n_qubits)))
