@@ -10,7 +10,7 @@ import torch
 
 from qdllm_utils.circuits.surrogate import Expansion, expand
 from qdllm_utils.config import TASKS, knobs
-from qdllm_utils.errors import choose
+from qdllm_utils.errors import InputError, choose
 from qdllm_utils.evidence import provenance
 from qdllm_utils.evidence.experiments import SPLIT_SEED, Experiment
 from qdllm_utils.evidence.store import Row, Store
@@ -18,6 +18,7 @@ from qdllm_utils.learning.metrics import classification
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.students.surrogate import SurrogateStudents, restored
 from qdllm_utils.texts.data import Source, split
+from qdllm_utils.texts.pretrained import locate, looks_like_path
 
 LEVELS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000)  # terms kept for each output
 EXACT_LAYERS = 2  # deeper circuits of 11 qubits are propagated with the number of words limited
@@ -52,6 +53,13 @@ class Study:
 def study(parameters: Parameters) -> Study:
     """The student of the preset, and that of the preset `paper` (11 layers), both of one seed."""
     choose(parameters.task, TASKS, "task")
+    for name, low, high in (("seed", 0, 999), ("words", 1, 10_000_000)):
+        if not low <= parameters.values[name] <= high:
+            raise InputError(f"{name} is {parameters.values[name]}: it must lie between {low} and {high:,}.")
+    if parameters.teacher == "all":
+        raise InputError("This page writes out one student: choose one teacher, not all.")
+    if looks_like_path(parameters.teacher):
+        locate(parameters.teacher)
     store = Store(refresh=parameters.refresh)
     source = Source(parameters.task, parameters.size, parameters.values.get("data_dir"))
     experiments = [
@@ -90,7 +98,7 @@ def write_out(experiment: Experiment, seed: int, words: int) -> Written:
 def measure(experiment: Experiment, quantum: Row, words: int | None) -> tuple[dict[str, Any], SurrogateStudents]:
     """Write the student out and compare it with the circuit on the test texts, in float64 on one thread.
 
-    seconds: per text, from the encoder's angles to <Z>, all test texts at once. error: the largest, of each
+    seconds: of CPU time per text, from the encoder's angles to <Z>, all test texts at once. error: the largest, of each
     output over the texts; bound: what the left-out |coefficients| sum to.
     """
     labels = experiment.source.corpus.labels
@@ -102,9 +110,9 @@ def measure(experiment: Experiment, quantum: Row, words: int | None) -> tuple[di
     inputs = student.encode(features)
     angles = inputs[0].numpy()
     seconds, exact = timed(lambda: student.expectations(inputs)[0].numpy())
-    start = time.perf_counter()
+    start = time.process_time()
     table = expand(student.circuit(), student.angles[0].detach().numpy(), words)
-    expanding = time.perf_counter() - start
+    expanding = time.process_time() - start
 
     def classes(z: np.ndarray) -> np.ndarray:
         logits = torch.from_numpy(z) @ student.head_weight[0] + student.head_bias[0]
@@ -119,6 +127,7 @@ def measure(experiment: Experiment, quantum: Row, words: int | None) -> tuple[di
             {
                 "terms": terms,
                 "total": sum(kept.counts),
+                "bytes": sum(values.nbytes for values in kept.arrays().values()),
                 "seconds": spent / len(test),
                 "error": np.abs(z - exact).max(axis=0).tolist(),
                 "rms": np.sqrt(((z - exact) ** 2).mean(axis=0)).tolist(),
@@ -145,11 +154,14 @@ def measure(experiment: Experiment, quantum: Row, words: int | None) -> tuple[di
 
 
 def timed(function: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
-    """The shortest of REPEATS times of a call, in seconds, after one that is not counted; and its value."""
+    """The shortest CPU time of REPEATS calls, in seconds, after one that is not counted; and the value.
+
+    CPU time of the whole process: on a busy machine the time by the clock is mostly other programs'.
+    """
     value = function()
     times = []
     for _ in range(REPEATS):
-        start = time.perf_counter()
+        start = time.process_time()
         function()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return min(times), value

@@ -4,10 +4,10 @@ import html
 from collections.abc import Iterable
 from statistics import mean, stdev
 
-from qdllm_utils.config import SCALES, changed
+from qdllm_utils.config import changed
 from qdllm_utils.evidence import paper
 from qdllm_utils.evidence.experiments import STUDENTS, Comparison, TeacherRun
-from qdllm_utils.evidence.store import Row
+from qdllm_utils.evidence.store import Row, Store
 from qdllm_utils.learning.metrics import cost
 from qdllm_utils.texts.pretrained import EMBEDDERS
 
@@ -167,14 +167,23 @@ def caption(comparison: Comparison) -> str:
         "such a model and read the text themselves.",
         "Tkd: seconds of one training epoch on the machine below. Grey: the paper's value.",
     ]
-    badge = ' <span class="qd-demo">demo scale: not a result</span>' if parameters.scale == "demo" else ""
-    return html.escape(" ".join(notes)) + badge
+    return html.escape(" ".join(notes)) + badge(parameters.scale)
+
+
+def badge(scale: str) -> str:
+    """The mark that a demo's caption carries."""
+    return ' <span class="qd-demo">demo scale: not a result</span>' if scale == "demo" else ""
 
 
 def provenance_strip(comparison: Comparison) -> HTML:
-    """Where the rows come from: source, store, commits, machines, versions, time and memory."""
+    """Where the rows of a comparison come from."""
     rows = [row for run in comparison.runs for part in run.students.values() for row in part]
     rows += [run.teacher for run in comparison.runs]
+    return strip(rows, comparison.store, comparison.parameters.scale)
+
+
+def strip(rows: list[Row], store: Store, scale: str) -> HTML:
+    """Where rows come from: source, store, commits, machines, versions, time and memory."""
     records = [row.provenance for row in rows]
 
     def distinct(texts: Iterable[str]) -> str:
@@ -185,11 +194,10 @@ def provenance_strip(comparison: Comparison) -> HTML:
     )
     versions = distinct(", ".join(f"{k} {v}" for k, v in r["versions"].items()) for r in records)
     dates = sorted(r["date"][:10] for r in records)
-    store = comparison.store
     keys = {row.key for row in rows}
     text = (
         f"{len(rows)} rows, source: {distinct(r['source'] for r in records)}, scale "
-        f"{SCALES[comparison.parameters.scale].name}; {len(keys & store.loaded)} loaded from the store, "
+        f"{scale}; {len(keys & store.loaded)} loaded from the store, "
         f"{len(keys & store.computed)} computed now. Computed {dates[0]}"
         f"{'' if dates[0] == dates[-1] else ' to ' + dates[-1]} at commit {distinct(r['commit'] for r in records)} "
         f"on {machine}; {versions}. Peak memory of a process {max(r['peak_memory_mb'] for r in records):,} MB."
