@@ -56,6 +56,12 @@ class Simulator(nn.Module):
 
     def forward(self, inputs: Tensor, weights: Tensor) -> Tensor:
         """See the class."""
+        states = self.states(inputs, weights)
+        probabilities = states.real**2 + states.imag**2
+        return probabilities.mT @ self.get_buffer("signs").to(probabilities.dtype)
+
+    def states(self, inputs: Tensor, weights: Tensor) -> Tensor:
+        """The amplitudes before the measurement, (..., 2^n, B), complex; the arguments are forward's."""
         n_qubits = self.circuit.n_qubits
         leading = checked_shapes(self.circuit, inputs, weights)
         states = torch.zeros(
@@ -72,8 +78,7 @@ class Simulator(nn.Module):
                 states = states * operator
             else:
                 states = rotate(states, operator)
-        probabilities = states.real**2 + states.imag**2
-        return probabilities.mT @ self.get_buffer("signs").to(probabilities.dtype)
+        return states
 
     def operators(self, inputs: Tensor, weights: Tensor) -> list[Any]:
         """What each step needs: the encoder's state or phases, (..., 2^n, 1 or B), matrices, or a gather."""

@@ -15,10 +15,14 @@ class HTML(str):
 
 
 def table(caption: str, columns: Sequence[str], lines: Iterable[str], demo: bool = False) -> HTML:
-    """A table of the house's style. columns: the heads; lines: whole rows, from `line` and `group`."""
+    """A table of the house's style. columns: the heads; lines: whole rows, from `line` and `group`.
+
+    caption: plain text, or HTML as it is.
+    """
+    words = caption if isinstance(caption, HTML) else html.escape(caption)
     heads = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)
     return HTML(
-        f'<div class="qd-table" tabindex="0"><table><caption>{html.escape(caption)}{DEMO if demo else ""}</caption>'
+        f'<div class="qd-table" tabindex="0"><table><caption>{words}{DEMO if demo else ""}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     )
 

@@ -1,0 +1,149 @@
+"""The tables, formulae and figure of the page that writes a trained student out."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+
+from qdllm_utils.config import changed
+from qdllm_utils.evidence import strips
+from qdllm_utils.evidence.markup import HTML, cell, group, line, table
+from qdllm_utils.evidence.plots import style, watermark
+from qdllm_utils.evidence.surrogates import Study, Written
+from qdllm_utils.evidence.tables import OWN_DATA
+
+NEAR = 0.01  # 'within': largest error of an output over the test texts
+FEW = 10  # terms
+FLAT = 0.05  # standard deviation of an output over the texts
+
+
+class Markdown(str):
+    """A string that a notebook shows as Markdown."""
+
+    def _repr_markdown_(self) -> str:
+        """Itself."""
+        return str(self)
+
+
+def level(written: Written, terms: int) -> dict[str, Any]:
+    """The measurements with so many terms an output, or with all where there are no more."""
+    levels = written.row.result["levels"]
+    return next((one for one in levels if one["terms"] >= terms), levels[-1])
+
+
+def layers(written: Written) -> int:
+    """Of its circuit."""
+    return int(written.row.identity["knobs"]["layers"])
+
+
+def formulae(study: Study, terms: int = 3) -> Markdown:
+    """Every output of the preset's student, its largest terms, with the error of stopping there."""
+    errors = level(study.chosen, terms)["rms"]
+    lines = [
+        rf"&{study.chosen.table.formula(output, terms).replace('=', '=&', 1)} && (\text{{rms error }} {error:.4f})"
+        for output, error in enumerate(errors)
+    ]
+    lines = [text.removeprefix("&") for text in lines]
+    return Markdown("$$\n\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}\n$$")
+
+
+def outputs_table(study: Study) -> HTML:
+    """Each output of the preset's student: how far it varies, its terms, the error of a few of them."""
+    result = study.chosen.row.result
+    depends = study.chosen.table
+    shown = [level(study.chosen, terms) for terms in (FEW, 100)]
+    deep = study.deep.row.result
+    head = ["output", f"sd, {layers(study.deep)} layers", f"sd, {layers(study.chosen)} layers", "inputs", "terms"]
+    head += [f"{kind}, {one['terms']} terms" for one in shown for kind in ("error", "bound")]
+    lines = []
+    for output, count in enumerate(result["counts"]):
+        factors, _ = depends.digits(output)
+        cells = [f"{one['spread'][output]:.3f}" for one in (deep, result)]
+        cells += [str(int((factors > 0).any(axis=0).sum())), f"{count:,}"]
+        for one in shown:
+            cells += [f"{one['error'][output]:.4f}", f"{one['bound'][output]:.4f}"]
+        lines.append(line(f"⟨Z<sub>{output}</sub>⟩", map(cell, cells)))
+    near = sum(error <= NEAR for error in shown[0]["error"])
+    text = (
+        f"{described(study, study.chosen)} With {shown[0]['terms']} terms an output, {near} of {len(lines)} outputs are "
+        f"within {NEAR} of the circuit's on every one of {result['texts']:,} test texts, and the classes agree on "
+        f"{shown[0]['same_class']:.1%}. Error: the largest over the texts. Bound: the sum of the |coefficients| left "
+        f"out. sd: of ⟨Z⟩ over the texts; of the {layers(study.deep)} layers' outputs it is below {FLAT} for "
+        f"{sum(spread < FLAT for spread in deep['spread'])} of {len(lines)}."
+    )
+    return table(text, head, lines, demo=study.parameters.scale == "demo")
+
+
+def levels_table(study: Study) -> HTML:
+    """How many terms, how many bytes, what time, what error, which classes; beside the simulator."""
+    head = ["terms an output, at most", "terms", "bytes", "µs a text", "largest error", "bound", "same class", "acc"]
+    lines = []
+    for written in (study.chosen, study.deep):
+        result = written.row.result
+        exact = written.row.identity["words"] is None
+        note = "" if exact else f"; propagated with at most {written.row.identity['words']:,} Pauli words"
+        lines.append(group(f"{described(study, written)[:-1]}{note}", len(head)))
+        for one in result["levels"]:
+            last = one is result["levels"][-1]
+            numbers = [f"{one['total']:,}", f"{one['bytes']:,}", f"{1e6 * one['seconds']:.1f}"]
+            numbers += [f"{max(one[name]):.1e}" for name in ("error", "bound")]
+            numbers += [f"{one['same_class']:.2%}", f"{one['acc']:.4f}"]
+            all_of_them = " (all of them)" if last and exact else " (all that were kept)" if last else ""
+            lines.append(line(f"{one['terms']:,}{all_of_them}", map(cell, numbers)))
+        time = f"{1e6 * result['simulator_seconds']:.1f}"
+        cells = ["–", "–", time, "–", "–", "–", f"{result['circuit_acc']:.4f}"]
+        lines.append(line(f"the circuit, simulated ({result['simulator']})", map(cell, cells)))
+    text = (
+        "CPU time from the encoder's angles to ⟨Z⟩ in float64, all test texts at once, one thread, the shortest of "
+        "five runs. Bytes of the table without its layers. Largest error over outputs and test texts; a bound above 2 says "
+        "nothing, since ⟨Z⟩ lies between -1 and 1."
+    )
+    return table(text, head, lines, demo=study.parameters.scale == "demo")
+
+
+def described(study: Study, written: Written) -> str:
+    """Which student this is."""
+    preset = "paper" if written is study.deep else study.parameters.preset
+    chosen = study.experiment.knobs if written is study.chosen else None
+    differing = changed(preset, chosen) if chosen else {}
+    changes = "".join(f", {name} = {value}" for name, value in differing.items())
+    number = layers(written)
+    return (
+        f"{study.experiment.source.title}, {OWN_DATA[study.experiment.source.kind]}, preset {preset}{changes}, "
+        f"{number} layer{'s' if number > 1 else ''}, seed {written.row.identity['seed']}."
+    )
+
+
+def errors(study: Study) -> Any:
+    """The error of each output against the terms kept: the preset's student and the deep one; then the time."""
+    style()
+    figure, axes = plt.subplots(1, 3, figsize=(13, 4.4), layout="constrained")
+    for axis, written in zip(axes, (study.chosen, study.deep), strict=False):
+        result = written.row.result
+        colours = sns.color_palette("viridis", len(result["counts"]))
+        for output, (count, colour) in enumerate(zip(result["counts"], colours, strict=True)):
+            seen = [one for one in result["levels"] if one["terms"] <= count or one["terms"] == 1]
+            values = [max(one["error"][output], 1e-16) for one in seen]
+            axis.plot([one["terms"] for one in seen], values, color=colour, marker="o", markersize=4, label=str(output))
+        axis.axhline(NEAR, color="0.4", linestyle=":", linewidth=1)
+        axis.set(xscale="log", yscale="log", xlabel="terms kept for the output", title=f"{layers(written)} layers")
+    axes[0].set_ylabel("largest error of ⟨Z⟩ over test texts")
+    axes[1].sharey(axes[0])
+    axes[1].legend(title="qubit", ncols=2, fontsize="small")
+    for written, colour, marker in zip((study.chosen, study.deep), ("#0173b2", "#de8f05"), "os", strict=True):
+        result, number = written.row.result, layers(written)
+        points = [(one["total"], 1e6 * one["seconds"]) for one in result["levels"]]
+        axes[2].plot(*zip(*points, strict=True), color=colour, marker=marker, label=f"table, {number} layers")
+        time = 1e6 * result["simulator_seconds"]
+        axes[2].axhline(time, color=colour, linestyle="--", label=f"simulator, {number} layers")
+    axes[2].set(xscale="log", yscale="log", xlabel="terms of all outputs", ylabel="µs a text", title="CPU time")
+    axes[2].legend(fontsize="small")
+    if study.parameters.scale == "demo":
+        watermark(figure)
+    return figure
+
+
+def provenance_strip(study: Study) -> HTML:
+    """Where the rows come from."""
+    rows = {written.key: written for one in (study.chosen, study.deep) for written in (one.row, one.quantum)}
+    return strips.of_rows(list(rows.values()), study.store, study.parameters.scale)
