@@ -70,7 +70,9 @@ def read_calibration(path: str | None = None) -> Calibration:
     """The table of a file, default the shipped one; raises InputError that names the line that is wrong."""
     file = Path(path).expanduser() if path else SHIPPED
     if not file.is_file():
-        raise InputError(f"There is no calibration table {path!r}: give a CSV file with the columns {', '.join(COLUMNS)}.")
+        raise InputError(
+            f"There is no calibration table {path!r}: give a CSV file with the columns {', '.join(COLUMNS)}."
+        )
     raw = file.read_bytes()
     reader = csv.DictReader(io.StringIO(raw.decode("utf-8-sig", errors="replace"), newline=""))
     if not set(COLUMNS) <= set(reader.fieldnames or []):
@@ -82,7 +84,9 @@ def read_calibration(path: str | None = None) -> Calibration:
         try:
             numbers = sorted(int(part) for part in row["qubits"].split("-"))
         except ValueError:
-            raise InputError(f"{place}: qubits is {row['qubits']!r}; write '3' for a qubit or '3-4' for a coupler.") from None
+            raise InputError(
+                f"{place}: qubits is {row['qubits']!r}; write '3' for a qubit or '3-4' for a coupler."
+            ) from None
         if len(numbers) == 1:
             qubits[numbers[0]] = Qubit(*(number(row, name, place) for name in COLUMNS[1:]))
             check_decay(qubits[numbers[0]], place)
@@ -92,7 +96,9 @@ def read_calibration(path: str | None = None) -> Calibration:
             raise InputError(f"{place}: qubits is {row['qubits']!r}; a coupler joins two different qubits.")
     missing = sorted({end for pair in couplers for end in pair} - set(qubits))
     if missing:
-        raise InputError(f"{file.name} has couplers at qubits {missing}, which have no line of their own; add those lines.")
+        raise InputError(
+            f"{file.name} has couplers at qubits {missing}, which have no line of their own; add those lines."
+        )
     return Calibration(qubits, couplers, hashlib.sha256(raw).hexdigest())
 
 

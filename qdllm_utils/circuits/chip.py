@@ -32,8 +32,8 @@ class Compiled:
     """A circuit on a line of a chip.
 
     line: the chip's number of each position. gates: the encoder's first. bits: the position that bit j of the result
-    is read from; parities: the bits whose parity is output j. stages: (what, two-qubit gates, depth) on the way here; a depth
-    counts native gates, RZ and measurement free.
+    is read from; parities: the bits whose parity is output j.
+    stages: (what, two-qubit gates, depth) on the way here; a depth counts native gates, RZ and measurement free.
     """
 
     line: tuple[int, ...]
@@ -49,7 +49,12 @@ class Compiled:
 
     def openqasm2(self, inputs: Sequence[float]) -> str:
         """OpenQASM 2 on the chip's own qubit numbers, bit j measured where it ends; inputs (n_inputs,) in rad."""
-        lines = ["OPENQASM 2.0;", 'include "qelib1.inc";', f"qreg q[{max(self.line) + 1}];", f"creg c[{len(self.bits)}];"]
+        lines = [
+            "OPENQASM 2.0;",
+            'include "qelib1.inc";',
+            f"qreg q[{max(self.line) + 1}];",
+            f"creg c[{len(self.bits)}];",
+        ]
         for gate in self.gates:
             angle = inputs[gate.index] if gate.index >= 0 else gate.angle
             wires = ",".join(f"q[{self.line[wire]}]" for wire in gate.wires)
@@ -71,7 +76,7 @@ def compile_for(
 
     n_qubits = circuit.n_qubits
     live = without_dead_gates(circuit)
-    parities = tuple((qubit,) for qubit in range(n_qubits))
+    parities: tuple[tuple[int, ...], ...] = tuple((qubit,) for qubit in range(n_qubits))
     steps = [("as described", circuit), ("without dead gates", live)]
     if cut_final_cnots:
         live, parities = without_final_cnots(live)

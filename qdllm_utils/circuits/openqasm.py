@@ -19,7 +19,9 @@ DEFINITION = "gate rzz(theta) a, b { cx a, b; rz(theta) b; cx a, b; }"
 def fixed_point(angle: float) -> str:
     """An angle in rad with DIGITS digits after the point, never with an exponent or as -0."""
     if not math.isfinite(angle):
-        raise InputError(f"An angle of the circuit is {angle}: only a student whose training converged can be exported.")
+        raise InputError(
+            f"An angle of the circuit is {angle}: only a student whose training converged can be exported."
+        )
     text = f"{float(angle):.{DIGITS}f}".rstrip("0")
     text += "0" if text.endswith(".") else ""
     return "0.0" if text == "-0.0" else text
@@ -52,7 +54,9 @@ def openqasm2(circuit: Circuit, weights: Sequence[float], inputs: Sequence[float
     return "\n".join(lines) + "\n"
 
 
-def openqasm3(circuit: Circuit, weights: Sequence[float], inputs: Sequence[float] | None = None, rzz: str = "decompose") -> str:
+def openqasm3(
+    circuit: Circuit, weights: Sequence[float], inputs: Sequence[float] | None = None, rzz: str = "decompose"
+) -> str:
     """OpenQASM 3 with every qubit measured, qubit j into bit j; without `inputs` the encoder's angles stay free.
 
     They are then `input float z0;`, `input float z1;` ... in rad. rzz: as in openqasm2; stdgates.inc has none, so
