@@ -39,7 +39,8 @@ class Job:
     """All that one training run needs, and nothing of where it runs.
 
     identities: of the rows that come out, one a seed. split: row numbers of train, validation, test.
-    features: (N, d) for the quantum student and its controls; texts: for the others. adapter: of a BERT teacher, else {}.
+    features: (N, d) for the quantum student and its controls; texts: for the others.
+    adapter: of a BERT teacher, else {}.
     """
 
     student: str

@@ -175,6 +175,7 @@ def provenance_strip(comparison: Comparison) -> HTML:
     """Where the rows come from: source, store, commits, machines, versions, time and memory."""
     rows = [row for run in comparison.runs for part in run.students.values() for row in part]
     rows += [run.teacher for run in comparison.runs]
+    rows = list({row.key: row for row in rows}.values())
     records = [row.provenance for row in rows]
 
     def distinct(texts: Iterable[str]) -> str:
