@@ -98,14 +98,14 @@ def controls_caption(controls: Controls) -> str:
         f"Acc: test accuracy, mean ± standard deviation over {seeds} seeds."
         if seeds > 1
         else "Acc: test accuracy of one seed, so there is no spread, interval or p.",
-        "Difference: control − student in points, paired by seed, with its 95% bootstrap interval over seeds; d_z: mean "
-        "over standard deviation of the differences; p: sign-flip test; Holm over all controls of the block.",
+        "Difference: control − student in points, paired by seed, with its 95% bootstrap interval over seeds; d_z: "
+        "mean over standard deviation of the differences; p: sign-flip test; Holm over all controls of the block.",
         "Verdict of the control against the student at 0.05.",
         "All arms of preset paper have the paper's optimiser.",
         f"In preset tuned each arm, the student too, tries the learning rates {rates} with {min(seeds, TUNING_SEEDS)} "
         "seeds and takes the one that is best on validation.",
-        "CE alone: alpha = 0, the teacher is not used. TF-IDF reads the words and has no seed: its one accuracy is held "
-        "against every seed. Stored bytes: float32, without the frozen embedder, which all but TF-IDF need.",
+        "CE alone: alpha = 0, the teacher is not used. TF-IDF reads the words and has no seed: its one accuracy is "
+        "held against every seed. Stored bytes: float32, without the frozen embedder, which all but TF-IDF need.",
     ]
     return " ".join(notes)
 
@@ -136,8 +136,8 @@ def stored_table(stored: Stored) -> HTML:
     notes = [
         f"{OWN_DATA[stored.comparison.source_kind]}.".capitalize(),
         "Acc: test accuracy, mean ± standard deviation over seeds. Probes are trained at their bits, students rounded "
-        "after training. Bytes: weights, and for int8 one scale a tensor; the frozen embedder, which all but TF-IDF and "
-        "the baselines read the text through, is not counted. Baselines: float32, the whole text model.",
+        "after training. Bytes: weights, and for int8 one scale a tensor; the frozen embedder, which all but TF-IDF "
+        "and the baselines read the text through, is not counted. Baselines: float32, the whole text model.",
         "Front: nothing with as few bytes is as good on validation.",
     ]
     if absent:

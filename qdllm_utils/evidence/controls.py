@@ -4,6 +4,7 @@ A block is one task, teacher and preset: its family for Holm's correction is eve
 """
 
 from dataclasses import dataclass
+from statistics import mean
 
 from qdllm_utils.config import TASKS
 from qdllm_utils.evidence.arms import (
@@ -16,9 +17,10 @@ from qdllm_utils.evidence.arms import (
     train,
 )
 from qdllm_utils.evidence.experiments import Comparison, TeacherRun
-from qdllm_utils.evidence.statistics import Difference, accuracy_error, least_p
+from qdllm_utils.evidence.statistics import LEVEL, Difference, accuracy_error, least_p
 from qdllm_utils.evidence.store import Row, Store
 from qdllm_utils.parameters import Parameters
+from qdllm_utils.students.controls import CONTROLS, Cosine
 
 PRESETS_COMPARED = ("paper", "tuned")
 
@@ -57,8 +59,6 @@ class Controls:
 
 def arms() -> list[Arm]:
     """The declared arms: the student and each control, with distillation and then with cross-entropy alone."""
-    from qdllm_utils.students.controls import CONTROLS
-
     students = ("quantum", *CONTROLS)
     return [Arm(student, distilled) for distilled in (True, False) for student in students]
 
@@ -92,51 +92,44 @@ def conclusion(block: Block) -> str:
     verdicts = [difference.verdict for difference in block.differences.values()]
     ahead, behind = verdicts.count("ahead"), verdicts.count("behind")
     seeds, family = len(block.student.rows), len(verdicts)
-    sentence = (
-        f"{block.title}: of {family} controls {ahead} {'is' if ahead == 1 else 'are'} ahead of the student, {behind} behind, "
-        f"{verdicts.count('inconclusive')} inconclusive at {seeds} seed{'s' if seeds > 1 else ''}."
-    )
     best = max(block.controls, key=lambda outcome: outcome.validation)
     difference = block.differences[best.title]
-    sentence += (
-        f" The control that validation prefers is the {best.title}: {points(difference)} points against the student "
+    sentence = (
+        f"{block.title}: of {family} controls {ahead} {'is' if ahead == 1 else 'are'} ahead of the student, {behind} "
+        f"behind, {verdicts.count('inconclusive')} inconclusive at {seeds} seed{'s' if seeds > 1 else ''}. The control "
+        f"that validation prefers is the {best.title}: {points(difference)} points against the student "
         f"({difference.verdict})."
     )
-    if least_p(seeds, family) >= 0.05:
+    if least_p(seeds, family) >= LEVEL:
         return (
-            sentence
-            + f" With {seeds} seeds and a family of {family} no difference, however large, can pass Holm's correction."
+            f"{sentence} So few seeds cannot pass Holm's correction in a family of {family}, whatever the difference."
         )
     largest = max(difference.detectable for difference in block.differences.values())
     texts = block.teacher.result["rows"]["test"]
-    error = 100 * accuracy_error(sum(block.student.accuracies) / seeds, texts)
-    return sentence + (
-        f" A difference of {largest:.1f} points would have been found in any comparison with a probability of 80%; one "
-        f"accuracy on {texts:,} test texts has a standard error of {error:.1f} points, which more seeds do not lower."
+    error = 100 * accuracy_error(mean(block.student.accuracies), texts)
+    return (
+        f"{sentence} A difference of {largest:.1f} points would have been found in any comparison with a probability "
+        f"of 80%; one accuracy on {texts:,} test texts has a standard error of {error:.1f} points, which more seeds "
+        "do not lower."
     )
 
 
 def answer(controls: Controls) -> str:
-    """The page's claim, counted over the blocks: does any control lose to the student for certain?"""
+    """The page's claim, counted over the blocks: is any control behind the student for certain, is (c)?"""
     verdicts = [
-        (difference.verdict, outcome.title)
+        block.differences[outcome.title].verdict
         for block in controls.blocks
         for outcome in block.controls
         if "CE alone" not in outcome.title
-        for difference in [block.differences[outcome.title]]
     ]
-    counts = {name: sum(verdict == name for verdict, _ in verdicts) for name in ("ahead", "behind", "inconclusive")}
-    without = [block.differences["cos in place of the circuit"].verdict for block in controls.blocks]
+    without = [block.differences[Cosine.title].verdict for block in controls.blocks]
+    helps, blocks = without.count("behind"), len(controls.blocks)
+    found = "no block shows that the circuit helps" if not helps else f"the circuit helps in {helps}"
     return (
-        f"Over {len(controls.blocks)} blocks and {len(verdicts)} comparisons with distilled controls and TF-IDF, the control is ahead in "
-        f"{counts['ahead']}, the student in {counts['behind']}, and {counts['inconclusive']} are inconclusive. The student "
-        f"without its ansatz (cos in place of the circuit) is ahead of it in {without.count('ahead')}, behind it in "
-        f"{without.count('behind')} of {len(without)} blocks: "
-        + (
-            "no block shows that the circuit helps."
-            if not without.count("behind")
-            else f"the circuit helps in {without.count('behind')} of them."
-        )
+        f"Over {blocks} block{'s' if blocks > 1 else ''} and {len(verdicts)} comparisons with distilled controls and "
+        f"TF-IDF, the control is ahead in {verdicts.count('ahead')}, the student in {verdicts.count('behind')}, and "
+        f"{verdicts.count('inconclusive')} are inconclusive. The student without its ansatz ({Cosine.title}) is ahead "
+        f"of it in {without.count('ahead')}, behind it in {helps}, of {blocks}: {found}."
     )
 
 

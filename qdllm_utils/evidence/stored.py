@@ -200,7 +200,8 @@ def smallest(panel: Panel, family: str) -> str:
         for entry in panel.entries
         if not entry.family.startswith("QD-LLM") and entry.mean("validation") >= student.mean("validation")
     ]
-    start = f"{panel.title}: {family} stores {student.stored_bytes:,} bytes for {100 * student.mean('acc'):.1f}% of the test texts"
+    right = f"{100 * student.mean('acc'):.1f}% of the test texts"
+    start = f"{panel.title}: {family} stores {student.stored_bytes:,} bytes for {right}"
     if not level:
         return f"{start}; no classical entry is level with it on validation."
     other = min(level, key=lambda entry: entry.stored_bytes)

@@ -21,6 +21,7 @@ def strip(text: str, loaded: int, computed: int) -> HTML:
 
 def of_rows(rows: list[Row], store: Store, scale: str) -> HTML:
     """Source, store, commits, machines, versions, dates and memory of the rows that are shown."""
+    rows = list({row.key: row for row in rows}.values())
     records = [row.provenance for row in rows]
     machine = distinct(
         f"{r['machine']['gpu'] or r['machine']['processor']}, {r['machine']['cores']} cores" for r in records

@@ -14,6 +14,7 @@ from qdllm_utils.students.controls import Linear
 from qdllm_utils.students.quantum import QuantumStudents
 
 BITS = (1, 2, 3, 4, 8)
+LEAST_SPREAD = 1e-6  # what QuantumStudents.prepare puts for a feature that does not change
 FORMS = {"float32": 32, "fp16": 16, "int8": 8}  # bits a number
 TERNARY_THRESHOLD = 0.7  # of the mean absolute weight (Li and Liu 2016)
 
@@ -99,6 +100,7 @@ def store_as(student: QuantumStudents, form: str) -> int:
     layer = "reduce" if "reduce_weight" in student.shapes() else "head"
     weight, bias = student.get_parameter(f"{layer}_weight"), student.get_parameter(f"{layer}_bias")
     weight /= student.spread[:, :, None]  # (S, d, n) over (S, d, 1)
+    weight[student.spread <= LEAST_SPREAD] = 0  # features that never changed: of no use, and huge once folded
     bias -= (student.centre[:, None] @ weight)[:, 0]
     student.centre.zero_()
     student.spread.fill_(1.0)

@@ -12,7 +12,7 @@ from qdllm_utils.config import PRESETS, knobs
 from qdllm_utils.learning.training import fit, predict
 from qdllm_utils.students import tfidf
 from qdllm_utils.students.controls import CONTROLS, MLP, Bottleneck, Cosine, Frozen, Linear, Surrogate, Unentangled
-from qdllm_utils.students.probes import PROBES, quantise
+from qdllm_utils.students.probes import PROBES, quantise, store_as
 from qdllm_utils.students.quantum import QuantumStudents
 
 SMALL = knobs("tuned", qubits=4, layers=1)
@@ -104,7 +104,7 @@ def test_linear_and_bottleneck_and_mlp_are_matrix_products():
 
 
 def test_cosine_is_the_student_whose_ansatz_does_nothing():
-    """With all angles 0, and the CNOTs left out, the circuit's <Z_j> are cos z_j: as `unentangled` at angle 0 has it."""
+    """At angles 0 and without CNOTs the circuit's <Z_j> are cos z_j."""
     cosine, flat = Cosine(6, 2, SMALL, [3]), Unentangled(6, 2, SMALL, [3])
     with torch.no_grad():
         flat.angles.zero_()
@@ -209,3 +209,27 @@ def test_tfidf_learns_words_chooses_c_on_validation_and_counts_itself():
     assert output.stored_bytes > 4 * output.parameters
     misled = np.where(np.arange(200) < 100, labels, 1 - labels)
     assert tfidf.train(texts, misled, rows).validation < 0.1
+
+
+@pytest.mark.parametrize("kind", [QuantumStudents, MLP, Linear, Surrogate])
+@pytest.mark.parametrize(("form", "tolerance"), [("float32", 1e-4), ("fp16", 0.02), ("int8", 0.4)])
+def test_a_rounded_student_answers_nearly_the_same_without_mean_and_spread(kind, form, tolerance):
+    data = toy_data(50, 0)
+    data["features"] = 5 + 3 * data["features"]
+    data["features"][:, 4] = 1.25  # never changes, as three features of MiniLM do not
+    student = kind(6, 2, SMALL, [0, 1])
+    student.prepare(data["features"])
+    before = student.logits(stacked(data, 2)).detach()
+    numbers = sum(values[0].numel() for values in student.parameters())
+    stored = store_as(student, form)
+    after = student.logits(stacked(data, 2)).detach()
+    assert (student.centre == 0).all() and (student.spread == 1).all()
+    assert (after - before).abs().max() < tolerance * before.abs().max()
+    assert form == "float32" or not torch.equal(after, before)
+    tensors = len(list(student.parameters()))
+    assert stored == {"float32": 4 * numbers, "fp16": 2 * numbers, "int8": numbers + 4 * tensors}[form]
+    for values in student.parameters():
+        if form == "fp16":
+            assert torch.equal(values, values.half().float())
+        if form == "int8":
+            assert all(len(copy.unique()) <= 255 for copy in values)
