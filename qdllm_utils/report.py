@@ -1,7 +1,7 @@
 """Run every notebook with papermill and build the book: what `make report` does.
 
     python -m qdllm_utils.report --scale demo
-    python -m qdllm_utils.report --scale cpu -p teacher minilm -p seeds 3 --publish
+    python -m qdllm_utils.report --scale cpu -p teacher minilm -p seeds 3 --only table6 --publish
 
 The pages are put together in build/<scale>/, so that the published ones in book/executed stay as they are.
 --publish copies the executed notebooks into book/, and with them the rows on the authors' texts. A demo page is
@@ -21,7 +21,7 @@ import nbformat
 import papermill
 
 from qdllm_utils.config import SCALES, TASKS
-from qdllm_utils.errors import InputError
+from qdllm_utils.errors import InputError, choose
 from qdllm_utils.evidence import status
 
 ROOT = Path(__file__).parents[1]
@@ -32,20 +32,23 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m qdllm_utils.report", description=__doc__.splitlines()[0])
     parser.add_argument("--scale", default="demo", choices=list(SCALES))
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    parser.add_argument("--only", nargs="+", default=[], metavar="NOTEBOOK", help="run these and no others")
     parser.add_argument("--publish", action="store_true", help="copy the pages and rows into book/")
     options = parser.parse_args(arguments)
     try:
-        run(options.scale, dict(options.parameter), options.publish)
+        run(options.scale, dict(options.parameter), options.publish, tuple(options.only))
     except InputError as error:
         sys.exit(f"InputError: {error}")
 
 
-def run(scale: str, given: dict[str, str], publishing: bool) -> None:
-    """Execute the notebooks, build the pages and, if asked, publish them."""
+def run(scale: str, given: dict[str, str], publishing: bool, only: tuple[str, ...] = ()) -> None:
+    """Execute the notebooks (all, or those named), build the pages and, if asked, publish what was executed."""
     if publishing and uncommitted():
         raise InputError("The package or the notebooks have uncommitted changes: commit them, then publish.")
     notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
     declared = {path: papermill.inspect_notebook(str(path)) for path in notebooks}
+    for name in only:
+        choose(name, [path.stem for path in notebooks], "notebook")
     for name in given:
         if not any(name in names for names in declared.values()):
             known = sorted(set().union(*declared.values()))
@@ -56,6 +59,8 @@ def run(scale: str, given: dict[str, str], publishing: bool) -> None:
     shutil.copy(ROOT / "_config.yml", build)
     times = {}
     for path in notebooks:
+        if only and path.stem not in only:
+            continue
         # own_texts is an example on generated texts, whatever the scale of the report, unless a CSV is given
         chosen = given if "csv" in declared[path] and "csv" not in given else {"scale": scale} | given
         parameters = {name: value for name, value in chosen.items() if name in declared[path]}
@@ -70,7 +75,7 @@ def run(scale: str, given: dict[str, str], publishing: bool) -> None:
     for name, seconds in sorted(times.items(), key=lambda item: -item[1])[:5]:
         print(f"  {seconds:6.0f} s  {name}")
     if publishing:
-        publish(build / "book" / "executed")
+        publish([build / "book" / "executed" / name for name in times])
     print(f"The book: {(build / '_build' / 'html' / 'index.html').relative_to(ROOT)}")
 
 
@@ -137,14 +142,14 @@ def is_demo(path: Path) -> bool:
     return "demo scale: not a result" in path.read_text(encoding="utf-8")
 
 
-def publish(executed: Path, book: Path = ROOT / "book") -> None:
-    """Copy the executed notebooks, and the rows on the authors' texts, into the book."""
+def publish(pages: list[Path], book: Path = ROOT / "book") -> None:
+    """Copy executed notebooks, and the rows on the authors' texts, into the book."""
     from qdllm_utils.evidence.store import default_folder
     from qdllm_utils.texts.data import authors_fingerprint
 
     for name in ("executed", "results"):
         (book / name).mkdir(parents=True, exist_ok=True)
-    for page in sorted(executed.glob("*.ipynb")):
+    for page in pages:
         target = book / "executed" / page.name
         if is_demo(page) and target.exists() and not is_demo(target):
             print(f"{page.name}: the page that stands is not a demo; left as it is.")

@@ -160,6 +160,11 @@ def test_bad_csv_ends_with_one_sentence(content, sentence, tmp_path):
     assert "InputError: texts.csv" in done.stderr and sentence in done.stderr
 
 
+def test_report_refuses_an_unknown_notebook():
+    with pytest.raises(InputError, match="Unknown notebook 'table9'"):
+        report.run("demo", {}, publishing=False, only=("table9",))
+
+
 def test_report_refuses_an_unknown_parameter():
     with pytest.raises(InputError, match="Unknown parameter 'techer'"):
         report.run("demo", {"techer": "opt"}, publishing=False)
@@ -176,7 +181,7 @@ def test_a_demo_page_never_replaces_another_and_a_demo_row_is_never_published(tm
     store = Store()
     for fingerprint in ("generated texts", authors_fingerprint(TASKS["hiding"])):
         store.save(Row({"kind": "teacher", "data": {"fingerprint": fingerprint}}, {}, {}))
-    report.publish(executed, book)
+    report.publish(sorted(executed.glob("*.ipynb")), book)
     assert (book / "executed" / "a.ipynb").read_text() == "a real page"
     assert report.is_demo(book / "executed" / "b.ipynb") and "a.ipynb: the page that stands" in capsys.readouterr().out
     (published,) = (book / "results").iterdir()
