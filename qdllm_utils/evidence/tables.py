@@ -7,7 +7,7 @@ from statistics import mean, stdev
 from qdllm_utils.config import SCALES, changed
 from qdllm_utils.evidence import paper
 from qdllm_utils.evidence.experiments import STUDENTS, Comparison, TeacherRun
-from qdllm_utils.evidence.store import Row
+from qdllm_utils.evidence.store import Row, Store
 from qdllm_utils.learning.metrics import cost
 from qdllm_utils.texts.pretrained import EMBEDDERS
 
@@ -172,9 +172,14 @@ def caption(comparison: Comparison) -> str:
 
 
 def provenance_strip(comparison: Comparison) -> HTML:
-    """Where the rows come from: source, store, commits, machines, versions, time and memory."""
+    """Where a comparison's rows come from."""
     rows = [row for run in comparison.runs for part in run.students.values() for row in part]
     rows += [run.teacher for run in comparison.runs]
+    return provenance_of(rows, comparison.store, comparison.parameters.scale)
+
+
+def provenance_of(rows: list[Row], store: Store, scale: str) -> HTML:
+    """Where rows come from: source, store, commits, machines, versions, time and memory."""
     records = [row.provenance for row in rows]
 
     def distinct(texts: Iterable[str]) -> str:
@@ -185,11 +190,10 @@ def provenance_strip(comparison: Comparison) -> HTML:
     )
     versions = distinct(", ".join(f"{k} {v}" for k, v in r["versions"].items()) for r in records)
     dates = sorted(r["date"][:10] for r in records)
-    store = comparison.store
     keys = {row.key for row in rows}
     text = (
         f"{len(rows)} rows, source: {distinct(r['source'] for r in records)}, scale "
-        f"{SCALES[comparison.parameters.scale].name}; {len(keys & store.loaded)} loaded from the store, "
+        f"{SCALES[scale].name}; {len(keys & store.loaded)} loaded from the store, "
         f"{len(keys & store.computed)} computed now. Computed {dates[0]}"
         f"{'' if dates[0] == dates[-1] else ' to ' + dates[-1]} at commit {distinct(r['commit'] for r in records)} "
         f"on {machine}; {versions}. Peak memory of a process {max(r['peak_memory_mb'] for r in records):,} MB."
