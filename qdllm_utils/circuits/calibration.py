@@ -65,6 +65,11 @@ class Calibration:
         couplers = {pair: replace(c, error=min(c.error * two_qubit, 15 / 16)) for pair, c in self.couplers.items()}
         return replace(self, couplers=couplers)
 
+    def noiseless(self) -> "Calibration":
+        """The same chip without any error."""
+        qubits = {number: Qubit(math.inf, math.inf, 0, 0, 0, q.duration_ns) for number, q in self.qubits.items()}
+        return replace(self.scaled(0), qubits=qubits)
+
 
 def read_calibration(path: str | None = None) -> Calibration:
     """The table of a file, default the shipped one; raises InputError that names the line that is wrong."""

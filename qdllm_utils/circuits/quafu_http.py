@@ -109,6 +109,8 @@ class Http:
                 trouble = f"it answered {response.status_code}"
                 if response.status_code < 500 and response.status_code != 429:
                     break
+            except InputError:
+                raise
             except ValueError:
                 trouble = "its answer is not JSON"
             except requests.RequestException as error:

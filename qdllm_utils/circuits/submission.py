@@ -9,6 +9,8 @@ from qdllm_utils.circuits.quafu import Service
 from qdllm_utils.circuits.quafu_http import NotTaken, Unknown
 from qdllm_utils.errors import InputError
 
+CLEAR = 0.3  # how much more often qubit 0 must be read as 1 at one end of the bits than at the other
+
 
 def check_shots(shots: int, service: Service | type[Service]) -> None:
     """The service's multiples."""
@@ -30,13 +32,13 @@ def check_bit_order(ledger: Ledger, job: Job) -> None:
     ones = [sum(count for bits, count in counts.items() if bits[end] == "1") / shots for end in (0, -1)]
     order = ledger.settings["bit_order"]
     here, there = ones if order == "left" else ones[::-1]
-    if there > 0.5 >= here:
+    if there - here > CLEAR:
         other = "right" if order == "left" else "left"
         raise InputError(
             f"X on qubit 0 came back at the other end of the bits: set bit_order to {other!r} and use a new ledger; "
             "no other job was sent."
         )
-    if here <= 0.5:
+    if here - there <= CLEAR:
         raise InputError(
             f"X on qubit 0 was read as 1 in {here:.0%} of the shots at one end of the bits and {there:.0%} at the "
             "other: the bit order is not clear; no other job was sent."

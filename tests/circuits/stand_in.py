@@ -1,4 +1,4 @@
-"""A stand-in for both Quafu services on this machine: real HTTP, real counts of the circuit it is sent, faults on demand.
+"""A stand-in for both Quafu services on this machine: real HTTP, counts of the circuit it is sent, faults on demand.
 
 What is known of the interfaces is said in qdllm_utils/circuits/quafu.py.
 """
@@ -123,7 +123,11 @@ class StandIn:
     def cloud_result(self, number: int) -> dict[str, Any]:
         state = self.state(number)
         res = str(self.counts(number, "left")) if state == "done" else "{}"
-        return {"status": {"waiting": 0, "done": 2, "canceled": 3, "failed": 4}[state], "task_id": str(number), "res": res}
+        return {
+            "status": {"waiting": 0, "done": 2, "canceled": 3, "failed": 4}[state],
+            "task_id": str(number),
+            "res": res,
+        }
 
 
 @contextmanager

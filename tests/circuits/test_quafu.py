@@ -230,7 +230,9 @@ def test_killed_in_the_middle_a_run_goes_on_without_sending_twice(service_name, 
     with serving(stand_in) as url:
         stand_in.state = lambda number: "done" if len(stand_in.accepted) == 1 else "waiting"
         command = [sys.executable, "-c", textwrap.dedent(KILLED), service_name, url, str(tmp_path)]
-        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE
+        )
         try:
             deadline = time.monotonic() + 60
             while len(stand_in.accepted) < 3 and time.monotonic() < deadline:
@@ -283,7 +285,9 @@ def test_a_ledger_is_replayed_without_token_or_network(world, monkeypatch):
     before = client.run()
     monkeypatch.setattr("requests.request", None)
     again = Ledger.open(client.path)
-    assert [again.frequencies(job.name).tolist() for job in jobs()] == [before.frequencies(job.name).tolist() for job in jobs()]
+    assert [again.frequencies(job.name).tolist() for job in jobs()] == [
+        before.frequencies(job.name).tolist() for job in jobs()
+    ]
 
 
 def test_shots_come_in_the_services_multiples(refused, tmp_path):
@@ -292,7 +296,7 @@ def test_shots_come_in_the_services_multiples(refused, tmp_path):
 
 
 def test_cost_is_said_and_shrinks_with_what_is_done(world):
-    stand_in, client = world
+    _, client = world
     chip = client.settings["chip"]
     first = cost(jobs(), None, type(client.service), SHOTS, chip)
     assert "to send: 4 tasks, 8,192 shots" in first and ("(8 x 1,024)" in first) == (client.service.name == "quafu-sqc")
