@@ -11,13 +11,14 @@ from scipy.stats import binomtest
 
 from qdllm_utils.config import TASKS, changed
 from qdllm_utils.errors import choose
-from qdllm_utils.evidence import paper
+from qdllm_utils.evidence import paper, strips
 from qdllm_utils.evidence.experiments import Experiment
 from qdllm_utils.evidence.hardware import CONDITIONS, ERROR_CURVE, SHOT_CURVE, Settings, Study, supporting_sizes
 from qdllm_utils.evidence.hardware_jobs import Replay, replay, submit_or_explain
+from qdllm_utils.evidence.markup import HTML
 from qdllm_utils.evidence.plots import style, watermark
 from qdllm_utils.evidence.store import Row, Store
-from qdllm_utils.evidence.tables import HTML, TEACHER_NAMES, provenance_of
+from qdllm_utils.evidence.tables import TEACHER_NAMES
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.texts.data import Source
 
@@ -245,4 +246,4 @@ def subset_sizes(figure: Figure5) -> HTML:
 def provenance_strip(figure: Figure5) -> HTML:
     """Where the rows come from: the simulations and the students."""
     rows = figure.rows + [study.student.row for study in figure.studies]
-    return provenance_of(rows, figure.studies[0].experiment.store, figure.parameters.scale)
+    return strips.of_rows(rows, figure.studies[0].experiment.store, figure.parameters.scale)

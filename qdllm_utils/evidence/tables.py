@@ -7,12 +7,8 @@ from statistics import mean, stdev
 from qdllm_utils.config import changed
 from qdllm_utils.evidence import paper, strips
 from qdllm_utils.evidence.experiments import STUDENTS, Comparison, TeacherRun
-<<<<<<< HEAD
 from qdllm_utils.evidence.markup import DEMO, HTML
 from qdllm_utils.evidence.store import Row
-=======
-from qdllm_utils.evidence.store import Row, Store
->>>>>>> hardware
 from qdllm_utils.learning.metrics import cost
 from qdllm_utils.texts.pretrained import EMBEDDERS
 
@@ -169,34 +165,7 @@ def caption(comparison: Comparison) -> str:
 
 
 def provenance_strip(comparison: Comparison) -> HTML:
-    """Where a comparison's rows come from."""
+    """Where the rows come from: source, store, commits, machines, versions, time and memory."""
     rows = [row for run in comparison.runs for part in run.students.values() for row in part]
     rows += [run.teacher for run in comparison.runs]
-<<<<<<< HEAD
     return strips.of_rows(rows, comparison.store, comparison.parameters.scale)
-=======
-    return provenance_of(rows, comparison.store, comparison.parameters.scale)
-
-
-def provenance_of(rows: list[Row], store: Store, scale: str) -> HTML:
-    """Where rows come from: source, store, commits, machines, versions, time and memory."""
-    records = [row.provenance for row in rows]
-
-    def distinct(texts: Iterable[str]) -> str:
-        return "; ".join(sorted(set(texts)))
-
-    machine = distinct(
-        f"{r['machine']['gpu'] or r['machine']['processor']}, {r['machine']['cores']} cores" for r in records
-    )
-    versions = distinct(", ".join(f"{k} {v}" for k, v in r["versions"].items()) for r in records)
-    dates = sorted(r["date"][:10] for r in records)
-    keys = {row.key for row in rows}
-    text = (
-        f"{len(rows)} rows, source: {distinct(r['source'] for r in records)}, scale "
-        f"{SCALES[scale].name}; {len(keys & store.loaded)} loaded from the store, "
-        f"{len(keys & store.computed)} computed now. Computed {dates[0]}"
-        f"{'' if dates[0] == dates[-1] else ' to ' + dates[-1]} at commit {distinct(r['commit'] for r in records)} "
-        f"on {machine}; {versions}. Peak memory of a process {max(r['peak_memory_mb'] for r in records):,} MB."
-    )
-    return HTML(f'<div class="qd-provenance">{html.escape(text)}</div>')
->>>>>>> hardware
