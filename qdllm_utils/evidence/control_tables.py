@@ -4,7 +4,7 @@ import html
 from collections.abc import Sequence
 
 from qdllm_utils.evidence.arms import LEARNING_RATES, TUNING_SEEDS, Outcome
-from qdllm_utils.evidence.controls import Block, Controls, answer, conclusions, points
+from qdllm_utils.evidence.controls import Controls, answer, conclusions, points
 from qdllm_utils.evidence.statistics import Difference
 from qdllm_utils.evidence.stored import Stored
 from qdllm_utils.evidence.stored import conclusions as smallest_sizes
@@ -77,15 +77,10 @@ def controls_table(controls: Controls) -> HTML:
     """A group for each task, teacher and preset: the student, then its controls."""
     body = []
     for block in controls.blocks:
-        body.append(group(block_head(block), COLUMNS))
+        body.append(group(f"{block.title}; its own test accuracy {block.teacher.result['acc']:.4f}", COLUMNS))
         body.append(outcome_line(block.student, None))
         body += [outcome_line(outcome, block.differences[outcome.title]) for outcome in block.controls]
     return table(controls_caption(controls), COLUMNS, body, controls.demo)
-
-
-def block_head(block: Block) -> str:
-    """The block's task, preset and teacher with its own accuracy."""
-    return f"{block.title}; teacher {block.teacher_name}, its own test accuracy {block.teacher.result['acc']:.4f}"
 
 
 def controls_caption(controls: Controls) -> str:

@@ -27,11 +27,10 @@ PRESETS_COMPARED = ("paper", "tuned")
 
 @dataclass(frozen=True)
 class Block:
-    """One task, teacher and preset. outcomes: the student first, then its controls; differences: theirs to it."""
+    """One task, teacher and preset; differences: the controls' accuracies minus the student's, by title."""
 
     task: str
     preset: str
-    teacher_name: str
     teacher: Row
     student: Outcome
     controls: list[Outcome]
@@ -39,8 +38,8 @@ class Block:
 
     @property
     def title(self) -> str:
-        """The task, with the preset."""
-        return f"{TASKS[self.task].title}, preset {self.preset}"
+        """Task, preset and teacher."""
+        return f"{TASKS[self.task].title}, preset {self.preset}, teacher {self.teacher.result['name']}"
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def run(parameters: Parameters) -> Controls:
         student, controls = outcomes[0], [*outcomes[1:], tfidf_outcome(experiment)]
         teacher = experiment.teacher_row()
         task = experiment.source.task
-        blocks.append(Block(task, preset, experiment.teacher, teacher, student, controls, against(student, controls)))
+        blocks.append(Block(task, preset, teacher, student, controls, against(student, controls)))
         rows = {outcome.title: outcome.rows for outcome in (student, *controls)}
         runs.append(TeacherRun(experiment.teacher, teacher, rows))
     source = experiments[0][1].source

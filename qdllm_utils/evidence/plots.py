@@ -1,6 +1,7 @@
 """The figures; one style for all: colour-blind safe, SVG, a watermark on whatever is only a demo."""
 
 import math
+import textwrap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -134,7 +135,8 @@ def forest(groups: dict[str, dict[str, Difference]], reference: str, demo: bool)
                 capsize=3,
                 linestyle="none",
             )
-        axis.set(title=title, xlabel=f"accuracy − {reference}, points", yticks=range(len(names)), yticklabels=names)
+        axis.set(title=textwrap.fill(title, 34), xlabel=f"accuracy − {reference}, points")
+        axis.set(yticks=range(len(names)), yticklabels=names)
         axis.grid(axis="y", visible=False)
     axes[0, 0].invert_yaxis()
     figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=len(shown), frameon=False)

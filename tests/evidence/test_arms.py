@@ -8,6 +8,7 @@ import pytest
 
 from qdllm_utils.config import SCALES, knobs
 from qdllm_utils.evidence import arms, control_tables, controls, jobs, plots, stored
+from qdllm_utils.evidence import store as store_module
 from qdllm_utils.evidence.arms import Arm, Outcome, against
 from qdllm_utils.evidence.experiments import Comparison, Experiment
 from qdllm_utils.evidence.store import Row, Store
@@ -37,9 +38,10 @@ def outcome(title, accuracies, validation=0.5, **result) -> Outcome:
 
 
 @pytest.fixture
-def trained(monkeypatch):
+def trained(monkeypatch, tmp_path):
     """jobs.run_jobs that trains nothing: validation is best at 0.01, test is best at 0.03; what was asked is kept."""
     asked = []
+    monkeypatch.setattr(store_module, "PUBLISHED", tmp_path)
 
     def run(listed):
         for job in listed:
@@ -108,8 +110,10 @@ def page(first: float, second: float) -> controls.Controls:
         outcome("cos in place of the circuit", 0.6 + noise[::-1] * 0.1 + noise + second / 100),
         outcome("other <b>", 0.6 + noise[::-1] * 0.1 + noise + first / 100, 0.9),
     ]
-    teacher = Row({"kind": "teacher", "pretraining_steps": 0}, {"acc": 0.7, "rows": {"test": 800}}, {})
-    block = controls.Block("hiding", "paper", "minilm", teacher, student, others, against(student, others))
+    teacher = Row(
+        {"kind": "teacher", "pretraining_steps": 0}, {"name": "minilm", "acc": 0.7, "rows": {"test": 800}}, {}
+    )
+    block = controls.Block("hiding", "paper", teacher, student, others, against(student, others))
     parameters = Parameters(VALUES)
     return controls.Controls(parameters, [block], Comparison("", "authors", None, parameters, [], Store()))
 
