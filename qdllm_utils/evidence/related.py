@@ -122,10 +122,11 @@ def verdict(related: Related) -> tables.HTML:
     else:
         judgement = "inconclusive" if "inconclusive" in outcomes else "reproduced"
     seeds = len(related.parameters.seed_list)
+    above, below = outcomes.count("above"), outcomes.count("below")
     text = (
-        f"QD-LLM outperforms every related-task baseline on every task: {judgement}; it is above in "
-        f"{outcomes.count('above')} of {len(outcomes)} comparisons and below in {outcomes.count('below')} (95% interval of the "
-        f"accuracy's difference, paired over {seeds} seed{'s' if seeds > 1 else ', which gives none'}). "
+        f"QD-LLM outperforms every related-task baseline on every task: {judgement}; it is above in {above} of "
+        f"{len(outcomes)} comparisons and below in {below} (95% interval of the difference of accuracies, paired over "
+        f"{seeds} seed{'s' if seeds > 1 else ', which gives none'}). "
     )
     return tables.HTML(f"<p><strong>{html.escape(text)}</strong>{html.escape(' '.join(lines))}{badge(related)}</p>")
 

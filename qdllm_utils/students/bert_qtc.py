@@ -6,10 +6,11 @@ is the window's feature, so that a filter gives d - 4 of them; a linear layer on
 logits. Only the linear layer is trained on random circuits (`BertQTC`), as published; `TrainedBertQTC` trains
 the circuits' angles as well.
 
-A layer is RZ RY RZ on every qubit and a ring of CNOTs. The authors' text leaves open over what is pooled; over a
-window's qubits is how a public re-implementation reads it. Departures: features are standardised on the training rows and
-put to angles pi/2 (1 + tanh) as in the preset `tuned`, because raw states are so small that cos hides their sign; MiniLM's
-mean-pooled states in place of BERT's CLS state at the small size.
+A layer is RZ RY RZ on every qubit and a ring of CNOTs; the pooling over a window's qubits, and the encoder's one
+vector of a text as the sequence, are those of Paddle Quantum's public implementation (no code of it is used).
+Departures: features are standardised on the training rows and put to angles pi/2 (1 + tanh) as in the preset
+`tuned`, because raw states are so small that the cosine hides their sign; at the small size MiniLM's mean-pooled
+state in place of BERT's CLS state.
 """
 
 from dataclasses import dataclass

@@ -74,7 +74,7 @@ class WordStudent(nn.Module):
         raise NotImplementedError
 
     def read(self, texts: Sequence[str], train: np.ndarray) -> Data:
-        """Learn the vocabulary from the training rows, draw a vector N(0, 0.1^2) for each word, and number all texts."""
+        """Learn the vocabulary from the training rows, draw its vectors N(0, 0.1^2), number all texts' words."""
         self.vocabulary = make_vocabulary([texts[row] for row in train])
         shape = UNKNOWN + 1 + len(self.vocabulary), self.size.embedding
         vectors = 0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(self.seeds[0]))
