@@ -107,7 +107,7 @@ def loss_figure(ablation: Ablation) -> Any:
             axis.plot(paper.number(printed) - paper.number(full), row, "D", mfc="none", color="0.25", label=label)
     axis.axvline(0, color="0.35", linewidth=1)
     axis.set(yticks=range(len(others)), yticklabels=[LOSSES[name].title for name in others])
-    axis.set_xlabel("test accuracy less that of KL+JS+CE (mean, 95% interval, every seed)")
+    axis.set_xlabel("accuracy less that of KL+JS+CE (mean, 95% interval, seeds)")
     axis.invert_yaxis()
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     if is_demo(ablation):
