@@ -212,8 +212,8 @@ def teacher_verdict(ablation: Ablation) -> Verdict:
     if is_demo(ablation):
         return Verdict(UNTRIED, DEMO_WHY)
     real = [] if ablation.parameters.size.twins else [name for name in ablation.names if name in PAPER_TEACHERS]
+    scores = {name: mean(ablation.values("all", "acc", None, [name])) for name in ablation.names}
     if len(real) < 2:
-        scores = {name: mean(ablation.values("all", "acc", None, [name])) for name in ablation.names}
         shown = ", ".join(f"{TEACHER_NAMES.get(name, name)} {score:.4f}" for name, score in scores.items())
         return Verdict(UNTRIED, f"{stand_ins(ablation.names)}; QD-LLM's mean accuracy over the tasks: {shown}.")
     statuses = [
@@ -222,13 +222,8 @@ def teacher_verdict(ablation: Ablation) -> Verdict:
         for name in real
         for metric in QUALITY
     ]
-    scores = [mean(ablation.values("all", "acc", None, [name])) for name in real]
-    printed = [paper.number(paper.teacher("overall", name, "acc") or "") for name in real]
-    same = sorted(real, key=lambda name: scores[real.index(name)]) == sorted(
-        real, key=lambda name: printed[real.index(name)]
-    )
-    order = (
-        "the teachers stand in the paper's order" if same else "the teachers stand in another order than in the paper"
-    )
+    printed = {name: paper.number(paper.teacher("overall", name, "acc") or "") for name in real}
+    same = sorted(real, key=scores.__getitem__) == sorted(real, key=printed.__getitem__)
+    order = f"the teachers stand in {'the paper' if same else 'another than the paper'}'s order"
     status = overall_status(statuses) if same else NOT
     return Verdict(status, f"of {len(statuses)} printed values {tally(statuses)}; {order}.")
