@@ -8,17 +8,23 @@ from qdllm_utils.config import PRESETS, SCALES, TASKS, Knobs, changed, knobs
 
 # DESIGN's table of presets, one line a preset.
 COLUMNS = ("layers", "pooling", "learning_rate", "schedule", "batch_size", "epochs", "scaling", "alpha")
-COLUMNS += ("temperature", "divergence", "qubits")
+COLUMNS += ("temperature", "divergence", "qubits", "soft")
 TABLE = {
-    "paper": (11, "last", 0.06, "constant", 8, 10, "minmax", 0.9, 2.0, "jensen_shannon", 11),
-    "released": (2, "last", 0.06, "constant", 8, 10, "minmax", 0.5, 2.0, "released", 11),
-    "tuned": (2, "mean", 0.003, "cosine", 32, 10, "tanh", 0.9, 2.0, "jensen_shannon", 11),
+    "paper": (11, "last", 0.06, "constant", 8, 10, "minmax", 0.9, 2.0, "jensen_shannon", 11, "kl+js"),
+    "released": (2, "last", 0.06, "constant", 8, 10, "minmax", 0.5, 2.0, "released", 11, "kl+js"),
+    "tuned": (2, "mean", 0.003, "cosine", 32, 10, "tanh", 0.9, 2.0, "jensen_shannon", 11, "kl+js"),
 }
 
 
 @pytest.mark.parametrize("preset", TABLE)
 def test_a_preset_is_its_line_of_the_table(preset):
     assert asdict(PRESETS[preset]) == dict(zip(COLUMNS, TABLE[preset], strict=True))
+
+
+def test_a_later_knob_stands_in_a_key_only_where_it_is_not_the_default():
+    assert set(PRESETS["paper"].identity) == set(COLUMNS) - {"soft"}
+    other = knobs("paper", soft="js")
+    assert other.identity == PRESETS["paper"].identity | {"soft": "js"}
 
 
 def test_there_are_no_other_presets_scales_or_tasks():
@@ -48,6 +54,7 @@ def test_an_unknown_knob_is_refused_with_the_known_ones(refused):
         ("scaling", "linear", "minmax, tanh"),
         ("divergence", "js", "jensen_shannon, released"),
         ("schedule", "step", "constant, cosine"),
+        ("soft", "ce", "kl+js, kl, js"),
     ],
 )
 def test_an_unknown_choice_is_refused_with_the_known_ones(refused, knob, value, allowed):

@@ -107,7 +107,7 @@ def loss_figure(ablation: Ablation) -> Any:
             axis.plot(paper.number(printed) - paper.number(full), row, "D", mfc="none", color="0.25", label=label)
     axis.axvline(0, color="0.35", linewidth=1)
     axis.set(yticks=range(len(others)), yticklabels=[LOSSES[name].title for name in others])
-    axis.set_xlabel("test accuracy less that of KL+JS+CE (mean, 95% interval, every seed)")
+    axis.set_xlabel("accuracy less that of KL+JS+CE (mean, 95% interval, seeds)")
     axis.invert_yaxis()
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     if is_demo(ablation):
@@ -212,8 +212,8 @@ def teacher_verdict(ablation: Ablation) -> Verdict:
     if is_demo(ablation):
         return Verdict(UNTRIED, DEMO_WHY)
     real = [] if ablation.parameters.size.twins else [name for name in ablation.names if name in PAPER_TEACHERS]
+    scores = {name: mean(ablation.values("all", "acc", None, [name])) for name in ablation.names}
     if len(real) < 2:
-        scores = {name: mean(ablation.values("all", "acc", None, [name])) for name in ablation.names}
         shown = ", ".join(f"{TEACHER_NAMES.get(name, name)} {score:.4f}" for name, score in scores.items())
         return Verdict(UNTRIED, f"{stand_ins(ablation.names)}; QD-LLM's mean accuracy over the tasks: {shown}.")
     statuses = [
@@ -222,13 +222,8 @@ def teacher_verdict(ablation: Ablation) -> Verdict:
         for name in real
         for metric in QUALITY
     ]
-    scores = [mean(ablation.values("all", "acc", None, [name])) for name in real]
-    printed = [paper.number(paper.teacher("overall", name, "acc") or "") for name in real]
-    same = sorted(real, key=lambda name: scores[real.index(name)]) == sorted(
-        real, key=lambda name: printed[real.index(name)]
-    )
-    order = (
-        "the teachers stand in the paper's order" if same else "the teachers stand in another order than in the paper"
-    )
+    printed = {name: paper.number(paper.teacher("overall", name, "acc") or "") for name in real}
+    same = sorted(real, key=scores.__getitem__) == sorted(real, key=printed.__getitem__)
+    order = f"the teachers stand in {'the paper' if same else 'another than the paper'}'s order"
     status = overall_status(statuses) if same else NOT
     return Verdict(status, f"of {len(statuses)} printed values {tally(statuses)}; {order}.")

@@ -3,6 +3,7 @@
 The rows of the full loss are those of Tables 4 to 6: same keys, found in the store.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Any
@@ -78,11 +79,17 @@ def run(parameters: Parameters, variants: dict[str, Knobs], teachers: tuple[str,
         source = Source(task, scale, parameters.values.get("data_dir"))
         for teacher in teachers:
             for variant, knobs in variants.items():
+                store.say = named(f"{task}, {variant}")
                 experiment = Experiment(source, scale, teacher, knobs, store)
                 rows = experiment.student_rows(("quantum",), parameters.seed_list)["quantum"]
                 found[variant, task, teacher] = rows
             own[task, teacher] = experiment.teacher_row()
     return Ablation(parameters, found, own, store)
+
+
+def named(what: str) -> Callable[[str], None]:
+    """How the store tells what it computes, where many runs of one student follow each other."""
+    return lambda sentence: print(f"{what}: {sentence}")
 
 
 def losses(parameters: Parameters) -> Ablation:

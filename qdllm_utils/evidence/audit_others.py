@@ -196,5 +196,5 @@ def verdict(found: list[Check]) -> Verdict:
         return Verdict(REPRODUCED, f"all {total:,} recomputations agree with what is printed.")
     return Verdict(
         NOT,
-        f"{wrong} of {total:,} recomputed entries do not follow from the paper's own numbers: {', '.join(tables)}, text.",
+        f"{wrong} of {total:,} recomputed entries do not follow from the paper's numbers: {', '.join(tables)}, text.",
     )

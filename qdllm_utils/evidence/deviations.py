@@ -6,6 +6,7 @@ from typing import Any
 
 from qdllm_utils.config import PRESETS, TASKS
 from qdllm_utils.evidence import paper
+from qdllm_utils.evidence.ablations import named
 from qdllm_utils.evidence.experiments import Experiment
 from qdllm_utils.evidence.markup import DEMO, HTML
 from qdllm_utils.evidence.store import Row, Store
@@ -167,8 +168,10 @@ def measure(parameters: Parameters) -> Effects:
             if choice.switch
         }
         runs |= {preset: replace(plain, knobs=knobs) for preset, knobs in PRESETS.items() if preset != "paper"}
+        store.say = named(f"{task}, preset paper")
         base[task] = plain.student_rows(("quantum",), parameters.seed_list)["quantum"]
         for name, experiment in runs.items():
+            store.say = named(f"{task}, {name}")
             switched[name, task] = experiment.student_rows(("quantum",), parameters.seed_list)["quantum"]
     return Effects(parameters, base, switched, store)
 

@@ -166,9 +166,9 @@ def student_table(counts: Counts) -> HTML:
     columns = ["Student", "Trained", "Share of the largest", "Deployed", "Bytes (float32)", "FLOP a text"]
     caption = (
         "The students. QD-LLM reads a text through the whole frozen BERT-base, needed at inference too: trained and "
-        "deployed parameters are two columns. Its own operations are those of two linear layers and of simulating "
-        f"the circuit gate by gate; the rest is the embedder. FLOP: for one text of {counts.tokens} tokens, two a "
-        "multiply-add."
+        "deployed parameters are two columns. Shares are of our own largest count. Its own operations are those of two "
+        "linear layers and of simulating the circuit gate by gate; the rest is the embedder. FLOP: for one text of "
+        f"{counts.tokens} tokens, two a multiply-add."
     )
     return table(caption, columns, lines)
 

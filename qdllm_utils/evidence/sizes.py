@@ -57,7 +57,7 @@ LLMS: dict[str, Any] = {
         num_key_value_heads=8,
     ),
 }
-BERTS: dict[str, dict[str, int]] = {
+BERTS: dict[str, dict[str, Any]] = {
     "tinybert": {"num_hidden_layers": 4, "hidden_size": 312, "intermediate_size": 1200},
     "minillm": {"num_hidden_layers": 12, "hidden_size": 384, "intermediate_size": 1536},
     "distilbert": {"num_hidden_layers": 4},

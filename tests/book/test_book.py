@@ -112,7 +112,9 @@ def test_top_level_contents_are_the_books() -> None:
 
 
 def test_every_page_of_the_contents_is_there(build: Build, html: Path) -> None:
-    assert {"intro", "method", "rerun", "status", "references", "executed/table4", "executed/deviations"} <= set(build.pages)
+    assert {"intro", "method", "rerun", "status", "references", "executed/table4", "executed/deviations"} <= set(
+        build.pages
+    )
     for page in build.pages:
         text = (html / f"{page}.html").read_text(encoding="utf-8")
         assert re.search(r"<h1>\s*\S", text), page

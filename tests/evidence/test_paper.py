@@ -147,7 +147,15 @@ def test_no_module_notebook_or_page_types_a_number_of_the_papers_tables():
 
 
 def test_the_scan_sees_a_planted_number():
-    for planted in ("acc = 0.7781", "(0.778_1, 3)", "it is 5.42e-8.", "5.42e-08", "14.35M parameters", "27.49%", "335_101"):
+    for planted in (
+        "acc = 0.7781",
+        "(0.778_1, 3)",
+        "it is 5.42e-8.",
+        "5.42e-08",
+        "14.35M parameters",
+        "27.49%",
+        "335_101",
+    ):
         assert numbers_of(planted) & set(distinctive()), planted
 
 

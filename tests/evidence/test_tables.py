@@ -5,7 +5,6 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import matplotlib
-import pytest
 
 from qdllm_utils.evidence import plots, tables
 from qdllm_utils.evidence.experiments import STUDENTS, Comparison, TeacherRun
@@ -135,5 +134,3 @@ def test_figure_shows_measured_and_paper_points_on_a_logarithmic_axis(tmp_path):
     hollow = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == "none"]
     assert {round(line.get_ydata()[0], 4) for line in hollow} == {0.7943, 0.8130, 0.7591, 0.7739, 0.8157}
     assert any(text.get_text() == "demo" for text in figure.texts)
-
-

@@ -137,6 +137,18 @@ def test_alpha_mixes_the_two(data, alpha, divergence):
     close(mixed, alpha * soft + (1 - alpha) * hard)
 
 
+@given(pairs(), st.floats(0, 1), st.sampled_from(["jensen_shannon", "released"]))
+def test_the_soft_terms_are_the_two_divergences_alone_or_together(data, alpha, divergence):
+    """Table 7: KL and JS alone; with the labels' share they add up to the whole loss."""
+    student, teacher, labels = data
+    alone = {soft: losses.qdllm_loss(student, teacher, labels, 1.0, 2.0, divergence, soft) for soft in ("kl", "js")}
+    close(alone["kl"], losses.forward_kl(student, teacher, 2.0))
+    form = losses.released_divergence(student, teacher)
+    close(alone["js"], form if divergence == "released" else losses.jensen_shannon(student, teacher, 2.0))
+    whole = losses.qdllm_loss(student, teacher, labels, alpha, 2.0, divergence)
+    close(whole, (1 - alpha) * losses.cross_entropy(student, labels) + alpha * (alone["kl"] + alone["js"]))
+
+
 @given(pairs())
 def test_the_released_loss_has_the_released_divergence_in_place_of_jensen_shannon(data):
     student, teacher, labels = data

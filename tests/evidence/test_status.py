@@ -1,0 +1,77 @@
+"""The status records and page, and how the report writes and publishes them."""
+
+import json
+
+import nbformat
+import pytest
+
+from qdllm_utils import report
+from qdllm_utils.evidence import provenance, status, strips
+from qdllm_utils.evidence.store import Row, Store
+
+ROW = {
+    "source": "measured",
+    "date": "2026-01-02T03:04:05+00:00",
+    "commit": "abc123",
+    "peak_memory_mb": 12,
+    "machine": {"processor": "a processor", "cores": 2, "gpu": None},
+    "versions": {"python": "3.11"},
+}
+
+
+def notebook(path, heading, *outputs):
+    cells = [nbformat.v4.new_markdown_cell(heading)]
+    for text in outputs:
+        output = nbformat.v4.new_output("display_data", data={"text/html": text})
+        cells.append(nbformat.v4.new_code_cell("x", outputs=[output]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+
+
+def test_rows_are_read_out_of_the_executed_notebook(tmp_path):
+    """Two strips, made as a notebook makes them: three rows loaded and two computed, then none."""
+    store = Store(tmp_path / "store")
+    rows = [Row({"kind": "student", "seed": seed}, {}, ROW) for seed in range(5)]
+    store.loaded |= {row.key for row in rows[:3]}
+    store.computed |= {row.key for row in rows[3:]}
+    page = tmp_path / "executed" / "table4.ipynb"
+    notebook(page, "# Table 4: emotion", strips.of_rows(rows, store, "cpu"), strips.of_this_run("counted"))
+    found = status.record(page, "cpu", 12.34)
+    assert (found["loaded"], found["computed"]) == (3, 2)
+    assert (found["scale"], found["seconds"], found["commit"]) == ("cpu", 12.3, provenance.commit())
+    assert found["machine"] == provenance.machine() and found["versions"] == provenance.versions()
+
+
+def test_page_lists_every_record_with_a_link_and_the_slowest(tmp_path):
+    for number, seconds in enumerate((3, 50, 7, 20, 9, 11)):
+        page = tmp_path / f"page{number}.ipynb"
+        notebook(page, f"(label)=\n# Title {number}\n\nmore" if number else "# Title 0")
+        status.write_record(page, "demo", seconds)
+    shown = status.page(tmp_path)
+    for number in range(6):
+        assert f"| {{doc}}`Title {number} <executed/page{number}>` | demo | 0 | 0 |" in shown
+    assert "100 s in all; the slowest: page1 50 s, page3 20 s, page5 11 s, page4 9 s, page2 7 s." in shown
+    assert "torch" in shown
+
+
+def test_page_without_records_says_so(tmp_path):
+    assert "No page has a record yet" in status.page(tmp_path)
+
+
+def test_published_status_is_that_of_the_published_records():
+    assert (report.ROOT / "book" / "status.md").read_text() == status.page(report.ROOT / "book" / "executed")
+
+
+@pytest.mark.parametrize("stands", [True, False], ids=["a real page stands", "no page stands"])
+def test_a_record_is_published_with_its_page_or_not_at_all(tmp_path, monkeypatch, stands):
+    monkeypatch.setenv("QDLLM_STORE", str(tmp_path / "store"))
+    executed, book = tmp_path / "executed", tmp_path / "book"
+    notebook(executed / "a.ipynb", "# A", "demo scale: not a result")
+    status.write_record(executed / "a.ipynb", "demo", 5)
+    if stands:
+        notebook(book / "executed" / "a.ipynb", "# A")
+        status.write_record(book / "executed" / "a.ipynb", "cpu", 99)
+    report.publish(executed, book)
+    kept = json.loads((book / "executed" / "a.json").read_text())
+    assert kept["scale"] == ("cpu" if stands else "demo")
+    assert ("99 s in all" if stands else "5 s in all") in (book / "status.md").read_text()
