@@ -196,7 +196,7 @@ def strip(rows: list[Row], store: Store, scale: str) -> HTML:
     dates = sorted(r["date"][:10] for r in records)
     keys = {row.key for row in rows}
     text = (
-        f"{len(rows)} rows, source: {distinct(r['source'] for r in records)}, scale "
+        f"{len(rows)} row{'s' if len(rows) > 1 else ''}, source: {distinct(r['source'] for r in records)}, scale "
         f"{scale}; {len(keys & store.loaded)} loaded from the store, "
         f"{len(keys & store.computed)} computed now. Computed {dates[0]}"
         f"{'' if dates[0] == dates[-1] else ' to ' + dates[-1]} at commit {distinct(r['commit'] for r in records)} "
