@@ -161,8 +161,8 @@ def publish(pages: list[Path], book: Path = ROOT / "book") -> None:
     fingerprints = {authors_fingerprint(task) for task in TASKS.values()}
     for row in default_folder().glob("*.json"):
         identity = json.loads(row.read_text())["identity"]
-        data = identity.get("data") or identity["teacher"]["data"]
-        if identity["kind"] != "embedding" and data["fingerprint"] in fingerprints:
+        data = identity.get("data") or identity.get("teacher", {}).get("data", {})
+        if identity["kind"] != "embedding" and data.get("fingerprint") in fingerprints:
             for file in (row, row.with_suffix(".npz")):
                 if file.exists():
                     shutil.copy(file, book / "results")

@@ -101,11 +101,6 @@ class Anatomy:
                 roles[weight] = "merged"
         return roles
 
-    def layer_weights(self, layers: int) -> list[range]:
-        """The weights of each of equal layers."""
-        size = self.circuit.n_weights // layers
-        return [range(start, start + size) for start in range(0, self.circuit.n_weights, size)]
-
 
 def anatomy(circuit: Circuit) -> Anatomy:
     """Carry every Z_j back through the circuit, as the coset of words that can occur."""

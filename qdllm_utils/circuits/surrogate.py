@@ -7,16 +7,13 @@ The encoder makes a product state: RX(z) on |0> has <Z> = cos z, <Y> = -sin z an
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import scipy.sparse
-import torch
 from numpy.typing import NDArray
 
 from qdllm_utils.circuits.ansatz import Circuit
 from qdllm_utils.circuits.pauli import Floats, Integers, PauliSum, RotationForm, propagate, rotation_form
-from qdllm_utils.circuits.simulator import simulator
 
 FACTORS = ("1", "cos", "sin")
 NEGLIGIBLE = 1e-15  # rounding leaves coefficients of this size where the exact one is 0
@@ -85,17 +82,18 @@ class Expansion:
         return self.codes[mine, None] // powers % 3, self.coefficients[mine]
 
     def formula(self, output: int, terms: int, places: int = 3) -> str:
-        r"""LaTeX of the largest terms of one output; `+ \ldots` where there are more."""
+        r"""LaTeX of the largest terms of one output that do not round to 0; `+ \ldots` where there are more."""
         factors, coefficients = self.digits(output)
         text = ""
-        for digits, coefficient in zip(factors[:terms], coefficients[:terms], strict=True):
+        shown = int((np.abs(coefficients[:terms]) >= 0.5 * 10.0**-places).sum())
+        for digits, coefficient in zip(factors[:shown], coefficients[:shown], strict=True):
             names = [rf"\{FACTORS[digit]} z_{{{wire}}}" for wire, digit in enumerate(digits) if digit]
-            size = f"{abs(coefficient):.{places}f}"
-            shown = names if names and abs(abs(coefficient) - 1) < 1e-12 else [size, *names]
-            sign = "-" if coefficient < 0 else "+" if text else ""
-            text += f" {sign} " + r"\,".join(shown)
-        more = r" + \ldots" if len(coefficients) > terms else ""
-        return rf"\langle Z_{{{output}}}\rangle ={text or ' 0'}{more}"
+            alone = names and abs(abs(coefficient) - 1) < 1e-12
+            size = [] if alone else [f"{abs(coefficient):.{places}f}"]
+            sign = ("-" if coefficient < 0 else "") if not text else " - " if coefficient < 0 else " + "
+            text += sign + r"\,".join(size + names)
+        more = r" + \ldots" if len(coefficients) > shown else ""
+        return rf"\langle Z_{{{output}}}\rangle = {text or '0'}{more}"
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The table as arrays, as small as they go without loss."""
@@ -112,16 +110,6 @@ class Expansion:
         """The table from its arrays."""
         outputs, codes = (arrays[name].astype(np.int64) for name in ("outputs", "codes"))
         return cls(int(arrays["n_inputs"]), outputs, codes, arrays["coefficients"], arrays["dropped"])
-
-    def save(self, path: Path) -> None:
-        """Write the table as an .npz file."""
-        np.savez_compressed(path, allow_pickle=False, **self.arrays())
-
-    @classmethod
-    def load(cls, path: Path) -> "Expansion":
-        """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as values:
-            return cls.from_arrays(dict(values))
 
 
 def products(inputs: Floats) -> Floats:
@@ -192,25 +180,3 @@ def _without_rounding(full: Expansion) -> Expansion:
     return Expansion(
         full.n_inputs, full.outputs[kept], full.codes[kept], full.coefficients[kept], full.dropped + lost
     )
-
-
-def interpolate(circuit: Circuit, weights: Floats) -> Expansion:
-    """The exact expansion at any depth, from 3^n_inputs runs of the simulator and no propagation.
-
-    A function of that form is fixed by its values on the grid of three angles for each input: the 3 x 3 table
-    of 1, cos and sin at those angles is inverted along each axis.
-    """
-    n = circuit.n_inputs
-    nodes = 2 * np.pi / 3 * np.arange(3)
-    grid = nodes[np.indices((3,) * n).reshape(n, -1).T]
-    run = simulator(circuit)
-    angles, copy = torch.from_numpy(grid), torch.from_numpy(np.asarray(weights, dtype=np.float64))
-    with torch.inference_mode():
-        values = torch.cat([run(part, copy) for part in angles.split(1024)]).numpy()
-    inverse = np.linalg.inv(np.stack([np.ones(3), np.cos(nodes), np.sin(nodes)], axis=1))
-    tensor = values.reshape(*(3,) * n, -1)
-    for axis in range(n):
-        tensor = np.moveaxis(np.tensordot(inverse, tensor, axes=(1, axis)), 0, axis)
-    table = tensor.reshape(3**n, -1)
-    codes, outputs = np.indices(table.shape).reshape(2, -1)
-    return _without_rounding(Expansion(n, outputs, codes, table.ravel(), np.zeros(circuit.n_qubits)))

@@ -74,7 +74,7 @@ def identity(experiment: Experiment, seed: int, words: int) -> dict[str, Any]:
     """What identifies a surrogate: its quantum student, and the words kept where the circuit is deep."""
     of = experiment.student_identity("quantum", seed)
     most = None if experiment.knobs.layers <= EXACT_LAYERS else words
-    return of | {"student": "surrogate", "words": most, "levels": list(LEVELS)}
+    return of | {"kind": "surrogate", "words": most, "levels": list(LEVELS)}
 
 
 def write_out(experiment: Experiment, seed: int, words: int) -> Written:

@@ -3,8 +3,6 @@
 A control that overrides one thing: where the quantum student simulates, this one looks up.
 """
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -23,7 +21,7 @@ class SurrogateStudents(QuantumStudents):
     name = "surrogate"
 
     def __init__(self, dimension: int, classes: int, knobs: Knobs, tables: list[Expansion]) -> None:
-        """The layers of S = len(tables) students; `load` and `of` fill them."""
+        """The layers of S = len(tables) students; `of` and `from_arrays` fill them."""
         super().__init__(dimension, classes, knobs, list(range(len(tables))))
         self.tables = tables
         del self.simulator, self.angles
@@ -42,10 +40,6 @@ class SurrogateStudents(QuantumStudents):
         values = [table(angles.numpy()) for table, angles in zip(self.tables, inputs.detach(), strict=True)]
         return torch.from_numpy(np.stack(values))
 
-    def save(self, path: Path) -> None:
-        """Write a single student as an .npz file."""
-        np.savez_compressed(path, allow_pickle=False, **self.arrays())
-
     def arrays(self) -> Arrays:
         """A single student as arrays: its layers, and its table under `table/`."""
         (table,) = self.tables
@@ -54,7 +48,7 @@ class SurrogateStudents(QuantumStudents):
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, knobs: Knobs) -> "SurrogateStudents":
-        """A single student from what `arrays` returned or `save` wrote."""
+        """A single student from what `arrays` returned."""
         table = {name.removeprefix(TABLE): values for name, values in arrays.items() if name.startswith(TABLE)}
         dimension, _ = arrays["reduce_weight"].shape
         surrogate = cls(dimension, len(arrays["head_bias"]), knobs, [Expansion.from_arrays(table)])
