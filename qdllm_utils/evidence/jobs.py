@@ -23,6 +23,7 @@ from qdllm_utils.learning.metrics import classification
 from qdllm_utils.students.bert import BertStudent, tokenize
 from qdllm_utils.students.controls import CONTROLS
 from qdllm_utils.students.distilbert import DistilBERT
+from qdllm_utils.students.family import DESIGNS
 from qdllm_utils.students.minillm import MiniLLM
 from qdllm_utils.students.pkd import PKD
 from qdllm_utils.students.probes import PROBES
@@ -31,7 +32,7 @@ from qdllm_utils.students.tinybert import TinyBERT
 from qdllm_utils.texts.teacher_specs import TeacherSpec
 
 BASELINES: dict[str, type[BertStudent]] = {student.name: student for student in (TinyBERT, MiniLLM, DistilBERT, PKD)}
-ON_EMBEDDINGS: dict[str, type[QuantumStudents]] = {"quantum": QuantumStudents, **CONTROLS, **PROBES}
+ON_EMBEDDINGS: dict[str, type[QuantumStudents]] = {"quantum": QuantumStudents, **CONTROLS, **PROBES, **DESIGNS}
 
 
 @dataclass(frozen=True)
