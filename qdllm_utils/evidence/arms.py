@@ -20,7 +20,7 @@ from qdllm_utils.parameters import Parameters
 from qdllm_utils.students import tfidf
 from qdllm_utils.texts.data import Source, split
 
-LEARNING_RATES = (0.001, 0.003, 0.01, 0.03)
+LEARNING_RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
 TUNING_SEEDS = 3
 SEEDS = 10
 DEMO_SEEDS = 2

@@ -22,8 +22,6 @@ from qdllm_utils.evidence.store import Row, Store
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.students.controls import CONTROLS, Cosine
 
-PRESETS_COMPARED = ("paper", "tuned")
-
 
 @dataclass(frozen=True)
 class Block:
@@ -64,7 +62,8 @@ def arms() -> list[Arm]:
 
 def run(parameters: Parameters) -> Controls:
     """Every block asked for; what the store lacks is trained."""
-    presets = [parameters.preset] if parameters.preset else PRESETS_COMPARED
+    default = ("tuned",) if parameters.scale == "demo" else ("paper", "tuned")
+    presets = (parameters.preset,) if parameters.preset else default
     store = Store(refresh=parameters.refresh)
     seeds = number_of_seeds(parameters)
     blocks, runs = [], []

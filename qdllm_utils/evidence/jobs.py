@@ -24,6 +24,7 @@ from qdllm_utils.students.bert import BertStudent, tokenize
 from qdllm_utils.students.bert_qtc import BertQTC, TrainedBertQTC
 from qdllm_utils.students.controls import CONTROLS
 from qdllm_utils.students.distilbert import DistilBERT
+from qdllm_utils.students.family import DESIGNS
 from qdllm_utils.students.hitin import HiTIN, HiTINTree
 from qdllm_utils.students.lsfls import LSFLS
 from qdllm_utils.students.minillm import MiniLLM
@@ -39,7 +40,7 @@ BASELINES: dict[str, type[BertStudent]] = {student.name: student for student in 
 RELATED: dict[str, type[Any]] = {
     student.name: student for student in (TextRCNN, HiTIN, HiTINTree, LSFLS, BertQTC, TrainedBertQTC)
 }
-ON_EMBEDDINGS: dict[str, type[QuantumStudents]] = {"quantum": QuantumStudents, **CONTROLS, **PROBES}
+ON_EMBEDDINGS: dict[str, type[QuantumStudents]] = {"quantum": QuantumStudents, **CONTROLS, **PROBES, **DESIGNS}
 
 
 @dataclass(frozen=True)

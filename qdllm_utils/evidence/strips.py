@@ -31,8 +31,9 @@ def of_rows(rows: list[Row], store: Store, scale: str) -> HTML:
     keys = {row.key for row in rows}
     loaded, computed = len(keys & store.loaded), len(keys & store.computed)
     text = (
-        f"{len(rows)} row{'s' if len(rows) > 1 else ''}, source: {distinct(r['source'] for r in records)}, scale {scale}; {loaded} loaded from the "
-        f"store, {computed} computed now. Computed {dates[0]}{'' if dates[0] == dates[-1] else ' to ' + dates[-1]} at "
+        f"{len(rows)} row{'' if len(rows) == 1 else 's'}, source: {distinct(r['source'] for r in records)}, scale "
+        f"{scale}; {loaded} loaded from the store, {computed} computed now. "
+        f"Computed {dates[0]}{'' if dates[0] == dates[-1] else ' to ' + dates[-1]} at "
         f"commit {distinct(r['commit'] for r in records)} on {machine}; {versions}. Peak memory of a process "
         f"{max(r['peak_memory_mb'] for r in records):,} MB."
     )

@@ -99,9 +99,9 @@ def store_as(student: QuantumStudents, form: str) -> int:
     """
     layer = "reduce" if "reduce_weight" in student.shapes() else "head"
     weight, bias = student.get_parameter(f"{layer}_weight"), student.get_parameter(f"{layer}_bias")
-    weight /= student.spread[:, :, None]  # (S, d, n) over (S, d, 1)
+    weight.div_(student.spread[:, :, None])  # (S, d, n) over (S, d, 1)
     weight[student.spread <= LEAST_SPREAD] = 0  # features that never changed: of no use, and huge once folded
-    bias -= (student.centre[:, None] @ weight)[:, 0]
+    bias.sub_((student.centre[:, None] @ weight)[:, 0])
     student.centre.zero_()
     student.spread.fill_(1.0)
     stored = 0

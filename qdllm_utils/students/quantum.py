@@ -44,7 +44,7 @@ class QuantumStudents(nn.Module):
         self.settings = Settings(knobs.learning_rate, knobs.batch_size, knobs.epochs, knobs.schedule)
         self.dimension = dimension
         if "angles" in self.shapes():  # a control without angles runs no circuit
-            self.simulator = simulator(self.circuit())
+            self.simulator = self.simulated()
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         for name, shape in self.shapes().items():
             copies = [self.initial(name, shape, generator) for generator in generators]
@@ -73,6 +73,10 @@ class QuantumStudents(nn.Module):
     def circuit(self) -> Circuit:
         """The circuit of these students, as data."""
         return qdllm_circuit(self.knobs.qubits, self.knobs.layers)
+
+    def simulated(self) -> nn.Module:
+        """What takes (inputs, angles) to the read-out."""
+        return simulator(self.circuit())
 
     def prepare(self, features: Tensor) -> None:
         """Learn from the training rows (N, dimension) what scaling `tanh` needs: their mean and spread."""

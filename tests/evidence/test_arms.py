@@ -59,7 +59,7 @@ def trained(monkeypatch, tmp_path):
 def test_every_arm_is_tuned_over_the_same_rates_and_seeds_and_on_validation(trained):
     chosen = [Arm("quantum"), Arm("cosine"), Arm("quantum", distilled=False)]
     found = arms.train(experiment(), chosen, SEEDS, "tuned")
-    rates = (0.001, 0.003, 0.01, 0.03)
+    rates = (0.001, 0.003, 0.01, 0.03, 0.1)
     for arm in chosen:
         alpha = 0.9 if arm.distilled else 0.0
         tries = [(rate, seeds) for name, rate, a, seeds in trained if (name, a) == (arm.student, alpha)]

@@ -1,0 +1,54 @@
+"""The tables of the designs page."""
+
+from qdllm_utils.evidence.arms import LEARNING_RATES, Outcome
+from qdllm_utils.evidence.control_tables import difference_cells, group, line, sentences, table
+from qdllm_utils.evidence.designs import Search, conclusion
+from qdllm_utils.evidence.tables import HTML, OWN_DATA, count, measured
+
+
+def finalists_table(search: Search) -> HTML:
+    """A group for each task and budget: the quantum finalist and the classical one."""
+    columns = ("Acc", "Difference, points", "d<sub>z</sub>", "p", "p (Holm)", "Verdict", "Trained parameters")
+    body = []
+    for meeting in search.meetings:
+        body.append(group(meeting.title, columns))
+        difference = search.differences[meeting.title]
+        for outcome, shown in ((meeting.classical, None), (meeting.quantum, difference)):
+            accuracy = "<br>".join(part for part in measured(outcome.accuracies) if part)
+            size = count(outcome.rows[0].result["parameters"])
+            body.append(line(outcome.title, "", [accuracy, *difference_cells(shown), size]))
+    rates = ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
+    screening = len(search.meetings[0].screened["quantum"][0].rows)
+    notes = (
+        f"{OWN_DATA[search.comparison.source_kind]}. ".capitalize()
+        + f"Screening: each design of both kinds at the learning rates {rates} with {screening} seeds, by mean "
+        "validation accuracy; the best of each kind is the finalist. Test rows chose nothing, so the correction (Holm) "
+        f"runs over the {len(search.meetings)} meetings of the page. Difference: quantum − classical, paired by seed, "
+        f"over {len(search.meetings[0].quantum.rows)} seeds, with its 95% bootstrap interval. Preset tuned."
+    )
+    return table(notes, columns, body, search.demo)
+
+
+def screened_table(search: Search) -> HTML:
+    """Everything that was tried, the best of each kind first."""
+    columns = ("Validation", "Trained parameters", "Learning rate")
+
+    def order(outcome: Outcome) -> float:
+        return -outcome.validation
+
+    body = []
+    for meeting in search.meetings:
+        for kind, outcomes in meeting.screened.items():
+            body.append(group(f"{meeting.title}, {kind}", columns))
+            for outcome in sorted(outcomes, key=order):
+                size = count(outcome.rows[0].result["parameters"])
+                body.append(line(outcome.title, "", [f"{outcome.validation:.4f}", size, outcome.chosen]))
+    notes = (
+        f"All {2 * search.tries} designs tried: mean validation accuracy at the learning rate that validation chose."
+    )
+    return table(notes, columns, body, search.demo)
+
+
+def designs_conclusion(search: Search) -> HTML:
+    """The sentence, computed from the rows."""
+    return sentences([conclusion(search)], search.demo)

@@ -1,0 +1,140 @@
+"""A fair search for a better student: the declared family, screened on validation, finalists on ten paired seeds.
+
+At each budget of trainable parameters as many quantum designs as classical ones are tried, each at the same learning
+rates with the same seeds (see `arms`). The best of each kind on validation, mean over the screening seeds, is a
+finalist; the finalists meet on the test rows, which chose nothing. Holm's correction runs over all meetings of the
+page.
+"""
+
+from dataclasses import dataclass
+
+from qdllm_utils.config import TASKS
+from qdllm_utils.errors import InputError
+from qdllm_utils.evidence.arms import LEARNING_RATES, TUNING_SEEDS, Arm, Outcome, experiments_of, number_of_seeds, train
+from qdllm_utils.evidence.experiments import Comparison, Experiment, TeacherRun
+from qdllm_utils.evidence.statistics import LEVEL, Difference, corrected, least_p, paired
+from qdllm_utils.evidence.store import Store
+from qdllm_utils.parameters import Parameters
+from qdllm_utils.students.family import BUDGETS, CLASSICAL_DESIGNS, QUANTUM_DESIGNS
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """One task, teacher and budget: what was screened of each kind, and the two finalists."""
+
+    group: str
+    budget: int
+    screened: dict[str, list[Outcome]]
+    quantum: Outcome
+    classical: Outcome
+
+    @property
+    def title(self) -> str:
+        """Its name in the family of all meetings."""
+        return f"{self.group}: {self.budget:,} parameters"
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the page shows, and how it was got; differences: quantum minus classical finalist, by a meeting's title."""
+
+    parameters: Parameters
+    meetings: list[Meeting]
+    differences: dict[str, Difference]
+    comparison: Comparison
+
+    @property
+    def demo(self) -> bool:
+        """Whether the texts are generated ones."""
+        return bool(self.parameters.scale == "demo")
+
+    @property
+    def tries(self) -> int:
+        """The quantum designs screened, and as many classical ones."""
+        return sum(len(meeting.screened["quantum"]) for meeting in self.meetings)
+
+    def groups(self) -> dict[str, dict[str, Difference]]:
+        """The differences by task, for the forest plot."""
+        found: dict[str, dict[str, Difference]] = {}
+        for meeting in self.meetings:
+            found.setdefault(meeting.group, {})[f"{meeting.budget:,} parameters"] = self.differences[meeting.title]
+        return found
+
+
+def budgets_of(parameters: Parameters) -> tuple[int, ...]:
+    """The budget asked for; by default the smallest at the demo scale and all at the others."""
+    budget = parameters.values["budget"]
+    if budget is None:
+        return BUDGETS[:1] if parameters.scale == "demo" else BUDGETS
+    if budget not in BUDGETS:
+        raise InputError(f"budget is {budget}: choose one of {', '.join(map(str, BUDGETS))}.")
+    return (budget,)
+
+
+def run(parameters: Parameters) -> Search:
+    """Every task, teacher and budget asked for; what the store lacks is trained."""
+    budgets = budgets_of(parameters)
+    store = Store(refresh=parameters.refresh)
+    seeds = number_of_seeds(parameters)
+    meetings, runs = [], []
+    experiments = [experiment for _, experiment in experiments_of(parameters, ("tuned",), store)]
+    for experiment in experiments:
+        teacher = experiment.teacher_row()
+        group = f"{TASKS[experiment.source.task].title}, teacher {teacher.result['name']}"
+        for budget in budgets:
+            meeting = meet(experiment, group, budget, seeds)
+            meetings.append(meeting)
+            rows = {o.title: o.rows for kind in meeting.screened.values() for o in kind}
+            rows |= {finalist.title: finalist.rows for finalist in (meeting.quantum, meeting.classical)}
+            runs.append(TeacherRun(experiment.teacher, teacher, rows))
+    comparison = Comparison("Designs", experiments[0].source.kind, None, parameters, runs, store)
+    return Search(parameters, meetings, differences(meetings), comparison)
+
+
+def differences(meetings: list[Meeting]) -> dict[str, Difference]:
+    """Quantum minus classical finalist of every meeting in points, as one family."""
+    return corrected(
+        {
+            meeting.title: paired(
+                [100 * a for a in meeting.quantum.accuracies], [100 * a for a in meeting.classical.accuracies]
+            )
+            for meeting in meetings
+        }
+    )
+
+
+def meet(experiment: Experiment, group: str, budget: int, seeds: range) -> Meeting:
+    """Screen both kinds at a budget, then train the best of each on all seeds."""
+    kinds = {"quantum": QUANTUM_DESIGNS[budget], "classical": CLASSICAL_DESIGNS[budget]}
+    arms = [Arm(name) for family in kinds.values() for name in family]
+    screened = train(experiment, arms, seeds[:TUNING_SEEDS], "tuned")
+    of_kind = {kind: {arm: screened[arm] for arm in arms if arm.student in family} for kind, family in kinds.items()}
+    best = {kind: max(outcomes, key=lambda arm: screened[arm].validation) for kind, outcomes in of_kind.items()}
+    finalists = train(experiment, best.values(), seeds, "tuned")
+    return Meeting(
+        group,
+        budget,
+        {kind: list(outcomes.values()) for kind, outcomes in of_kind.items()},
+        finalists[best["quantum"]],
+        finalists[best["classical"]],
+    )
+
+
+def conclusion(search: Search) -> str:
+    """How many meetings each kind won, of how many designs tried, and what could have been seen."""
+    verdicts = [difference.verdict for difference in search.differences.values()]
+    won = verdicts.count("ahead")
+    each = len(LEARNING_RATES)
+    tried = f"{search.tries} quantum designs and as many classical ones, each at {each} learning rates"
+    start = (
+        f"Of {tried}, {won or 'none'} of the quantum finalists {'is' if won < 2 else 'are'} ahead of the classical "
+        f"finalist of its budget, {verdicts.count('behind')} behind, {verdicts.count('inconclusive')} inconclusive."
+    )
+    seeds, family = len(search.meetings[0].quantum.rows), len(verdicts)
+    if least_p(seeds, family) >= LEVEL:
+        return f"{start} So few seeds cannot pass Holm's correction in a family of {family}, whatever the difference."
+    found = [difference.detectable for difference in search.differences.values()]
+    return (
+        f"{start} The smallest difference that would have been found with a probability of 80% lies between "
+        f"{min(found):.1f} and {max(found):.1f} points, from meeting to meeting."
+    )
