@@ -144,7 +144,7 @@ def publish(executed: Path, book: Path = ROOT / "book") -> None:
     for row in default_folder().glob("*.json"):
         identity = json.loads(row.read_text())["identity"]
         data = identity.get("data") or identity["teacher"]["data"]
-        if identity["kind"] in ("teacher", "student") and data["fingerprint"] in fingerprints:
+        if identity["kind"] in ("teacher", "student", "simulated") and data["fingerprint"] in fingerprints:
             for file in (row, row.with_suffix(".npz")):
                 if file.exists():
                     shutil.copy(file, book / "results")
