@@ -67,6 +67,8 @@ def submit_or_explain(studies: Sequence[Study], rows: Sequence[Row], parameters:
         "shots": parameters.shots,
         "bit_order": parameters.bit_order or service.bit_order,
     }
+    if service.http.source == "stand-in":
+        settings["note"] = "The counts are simulated by the stand-in of the tests; no quantum computer made them."
     ledger = Ledger.open(path, settings)
     run(ledger, service, all_jobs, server_compiles=not parameters.calibration, retry_failed=parameters.retry_failed)
     return what

@@ -111,9 +111,9 @@ def accuracies(figure: Figure5) -> HTML:
     chip = "the table given as calibration" if parameters.calibration else "the shipped table, which is synthetic"
     notes = (
         f"Accuracy on {first.result['texts']} test texts (stratified), student seed {parameters.seed}, "
-        f"{parameters.shots:,} shots a circuit; grey: 95% Wilson interval. Source of every column but the first: "
-        f"simulated noise of a chip after {chip}. Preset {parameters.preset}{changes}. The paper: {lowest} to {highest} "
-        f"on {printed('test texts')}, {printed('shots')} shots, {printed('teachers')} teachers, "
+        f"{parameters.shots:,} shots a circuit; grey: 95% Wilson interval. Ideal and shots: the exact circuit; every "
+        f"other column: simulated noise of a chip after {chip}. Preset {parameters.preset}{changes}. The paper: "
+        f"{lowest} to {highest} on {printed('test texts')}, {printed('shots')} shots, {printed('teachers')} teachers, "
         f"{printed('data sets')} tasks."
     )
     lines = []
