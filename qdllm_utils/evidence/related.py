@@ -124,9 +124,9 @@ def verdict(related: Related) -> tables.HTML:
     seeds = len(related.parameters.seed_list)
     above, below = outcomes.count("above"), outcomes.count("below")
     text = (
-        f"QD-LLM outperforms every related-task baseline on every task: {judgement}; it is above in {above} of "
-        f"{len(outcomes)} comparisons and below in {below} (95% interval of the difference of accuracies, paired over "
-        f"{seeds} seed{'s' if seeds > 1 else ', which gives none'}). "
+        "The paper's claim that QD-LLM outperforms the related-task baselines on every task: "
+        f"{judgement}; it is above in {above} of {len(outcomes)} comparisons and below in {below} (95% interval of "
+        f"the difference of accuracies, paired over {seeds} seed{'s' if seeds > 1 else ', which gives none'}). "
     )
     return tables.HTML(f"<p><strong>{html.escape(text)}</strong>{html.escape(' '.join(lines))}{badge(related)}</p>")
 
@@ -209,10 +209,11 @@ def figure(related: Related) -> Any:
     import seaborn as sns
 
     from qdllm_utils.evidence import plots
+    from qdllm_utils.evidence.jobs import RELATED
 
     plots.style()
     colours = sns.color_palette("colorblind")
-    names = list(dict.fromkeys(s for c in related.tasks.values() for s in c.runs[0].students))
+    names = ("quantum", *RELATED)
     panels, axes = plt.subplots(1, len(related.tasks), figsize=(12, 4.6), sharey=True, layout="constrained")
     for axis, (task, comparison) in zip(axes, related.tasks.items(), strict=True):
         for place, student in enumerate(names):

@@ -78,7 +78,7 @@ class LSFLS(BertStudent):
         unlabelled = {name: values[others.to(device)] for name, values in train.items() if name != "labels"}
         known = {name: values[few.to(device)] for name, values in train.items()}
         total, state, part = None, {}, known
-        for number in range(self.weights["rounds"] + 1):
+        for number in range(1 + self.weights["rounds"] * bool(others.any())):
             if total is not None:
                 self.load_state_dict(state)
                 rows, labels = self.pseudo_labels(unlabelled, self.weights["added"] * 2 ** (number - 1))

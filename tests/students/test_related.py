@@ -370,6 +370,13 @@ def test_the_labels_of_unlabelled_rows_are_never_looked_at(source):
     assert honest[1] == spoilt[1] and honest[2].history == spoilt[2].history
 
 
+def test_where_every_row_is_labelled_there_is_no_round(source):
+    student = type("All", (FewShot,), {"weights": FewShot.weights | {"labels": 20}})(BertSize(source, (0,)), 2, 6, 0)
+    texts, labels = task(2, 40)
+    train, validation = parts_of(student.read(texts, np.arange(30)), labels, 30, 10)
+    assert len(student.self_train(train, validation).history) == 6 // 3
+
+
 def test_pseudo_labels_are_the_most_confident_above_the_threshold(source, monkeypatch):
     student = FewShot(BertSize(source, (0,)), 2, 1, 0)
     probabilities = torch.tensor([[0.95, 0.05], [0.6, 0.4], [0.01, 0.99], [0.97, 0.03], [0.98, 0.02], [0.08, 0.92]])
