@@ -53,12 +53,11 @@ def draw_map(circuit: Circuit) -> Any:
         if len(gate.wires) == 2:
             axis.plot([step, step], gate.wires, color=colours[gate.name], linewidth=1, zorder=1)
     for kind, placed in points.items():
-        if kind == "CNOT":
-            for marker, chosen in (("o", placed[::2]), ("x", placed[1::2])):
-                label = "CNOT (dot: control)" if marker == "o" else None
-                axis.scatter(*zip(*chosen, strict=True), s=12, marker=marker, color=[colours[kind]], label=label)
-        else:
-            axis.scatter(*zip(*placed, strict=True), s=14, marker="s", color=[colours[kind]], label=kind)
+        marked = [("o", placed[::2]), ("x", placed[1::2])] if kind == "CNOT" else [("s", placed)]
+        for marker, chosen in marked:
+            label = {"o": "CNOT (dot: control)", "x": None, "s": kind}[marker]
+            across, down = zip(*chosen, strict=True)
+            axis.scatter(across, down, s=14, marker=marker, color=[colours[kind]], label=label)
     axis.set(xlabel="column", ylabel="qubit", yticks=range(small.n_qubits), xlim=(-1, depth))
     axis.grid(False, axis="x")
     axis.invert_yaxis()

@@ -10,7 +10,7 @@ from qdllm_utils.config import TASKS, changed
 from qdllm_utils.evidence import paper, plots
 from qdllm_utils.evidence.ablations import LOSSES, Ablation
 from qdllm_utils.evidence.markup import HTML, cell, group, head, line, table
-from qdllm_utils.evidence.tables import METRICS, TEACHER_NAMES, count, measured
+from qdllm_utils.evidence.tables import METRICS, TEACHER_NAMES, count, measured, spread
 from qdllm_utils.evidence.verdicts import (
     DEMO_WHY,
     NOT,
@@ -52,8 +52,7 @@ def difference(ablation: Ablation, variant: str, metric: str = "acc", tasks: Any
 
 def signed(values: list[float]) -> tuple[str, str]:
     """A mean difference with its sign, and its spread."""
-    _, spread = measured(values)
-    return f"{mean(values):+.4f}", spread
+    return f"{mean(values):+.4f}", measured(values)[1]
 
 
 def loss_table(ablation: Ablation) -> HTML:
@@ -178,18 +177,23 @@ def teacher_table(ablation: Ablation) -> HTML:
 
 
 def teacher_figure(ablation: Ablation) -> Any:
-    """The student's accuracy against its teacher's own, a colour a task: what a better teacher brings."""
+    """The student's accuracy (± sd over seeds) against its teacher's own, a colour a task: what a better one brings."""
     plots.style()
     figure, axis = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
     for task, colour, marker in zip(TASKS, sns.color_palette("colorblind"), "osD", strict=False):
         for number, name in enumerate(ablation.names):
             values = ablation.values("all", "acc", [task], [name])
             own = ablation.teachers[task, name].result["acc"]
-            low, high = interval(values)
             label = TASKS[task].title if not number else None
-            bar = [[mean(values) - low], [high - mean(values)]]
             axis.errorbar(
-                own, mean(values), yerr=bar, marker=marker, color=colour, capsize=3, linestyle="none", label=label
+                own,
+                mean(values),
+                yerr=spread(values)[1] or 0,
+                marker=marker,
+                color=colour,
+                capsize=3,
+                linestyle="none",
+                label=label,
             )
             axis.annotate(
                 TEACHER_NAMES.get(name, name),
@@ -199,7 +203,7 @@ def teacher_figure(ablation: Ablation) -> Any:
                 fontsize=8,
             )
     axis.axline((0.7, 0.7), slope=1, color="0.35", linewidth=1, linestyle="--", label="as good as the teacher")
-    axis.set(xlabel="test accuracy of the teacher itself", ylabel="test accuracy of QD-LLM")
+    axis.set(xlabel="test accuracy of the teacher itself", ylabel="test accuracy of QD-LLM (± sd over seeds)")
     axis.margins(0.15)
     axis.legend(loc="best", fontsize=9)
     if is_demo(ablation):

@@ -143,7 +143,8 @@ def lora(name: str, ranks: tuple[int, ...], labels: int = 4) -> dict[int, Lora]:
 
 def bert_student(student: str, classes: int = 2, tokens: int = MAX_TOKENS) -> ModelSize:
     """A compression student in the paper's size, with the vocabulary of bert-base-uncased."""
-    config = BertConfig(num_labels=classes, **BERTS[student])
+    config = BertConfig(**BERTS[student])
+    config.num_labels = classes
     with torch.device("meta"):
         if student in WITHOUT_HEAD:
             model: nn.Module = BertModel(config, add_pooling_layer=False)
