@@ -64,8 +64,8 @@ class Anatomy:
 
         29 L - 10 of them for the student of 11 qubits and L layers.
         """
-        alive = self.weights.any(axis=0)
-        return [group for group in fused(self.circuit)[1] if alive[group].any()]
+        dead = set(self.dead)
+        return [group for group in fused(self.circuit)[1] if not dead.issuperset(group)]
 
     @cached_property
     def independent(self) -> list[list[int]]:

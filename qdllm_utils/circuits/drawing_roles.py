@@ -1,6 +1,5 @@
 """What each gate does, on the circuit diagram: live, merged and dead gates, a panel for each kind of layer."""
 
-from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
@@ -39,7 +38,12 @@ def draw_roles(anatomy: Anatomy, layers: int) -> Any:
     width = max(column for panel in panels for column, _ in panel) + 1
     wires = {(panel, wire): panel * (n + 2) + wire for panel in range(len(panels)) for wire in range(n)}
     height = len(panels) * (n + 2)
-    drawer = MPLDrawer(width, wires, figsize=(0.42 * (width + 3), 0.42 * (height + 0.7)), wire_options={"linewidth": 0.8, "color": "0.45"})
+    drawer = MPLDrawer(
+        width,
+        wires,
+        figsize=(0.42 * (width + 3), 0.42 * (height + 0.7)),
+        wire_options={"linewidth": 0.8, "color": "0.45"},
+    )
     axis = drawer.ax
     axis.set_ylim(height - 1.5, -2.2)
     for panel, title in enumerate(titles):

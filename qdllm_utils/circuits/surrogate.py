@@ -51,9 +51,7 @@ class Expansion:
         width = 3 ** (self.n_inputs // 2)
         left_width = 3 ** ((self.n_inputs + 1) // 2)
         pairs, row = np.unique(self.outputs * width + self.codes % width, return_inverse=True)
-        table = scipy.sparse.csr_array(
-            (self.coefficients, (row, self.codes // width)), shape=(len(pairs), left_width)
-        )
+        table = scipy.sparse.csr_array((self.coefficients, (row, self.codes // width)), shape=(len(pairs), left_width))
         belongs = (np.ones(len(pairs)), (pairs // width, np.arange(len(pairs))))
         sums = scipy.sparse.csr_array(belongs, shape=(len(self.dropped), len(pairs)))
         return table, pairs % width, sums
@@ -169,7 +167,7 @@ def _read(words: PauliSum, axes: dict[int, tuple[str, int]], n_inputs: int) -> t
         codes = (codes + place * (cosine + 2 * sine))[kept]
         x, z, coefficients = x[kept], z[kept], (coefficients * sign)[kept]
     codes, where = np.unique(codes, return_inverse=True)
-    return codes, np.bincount(where, coefficients, len(codes))
+    return codes, np.bincount(where, coefficients, len(codes)).astype(np.float64, copy=False)
 
 
 def _without_rounding(full: Expansion) -> Expansion:
@@ -177,6 +175,4 @@ def _without_rounding(full: Expansion) -> Expansion:
     size = np.abs(full.coefficients)
     kept = size > NEGLIGIBLE
     lost = np.bincount(full.outputs[~kept], size[~kept], len(full.dropped))
-    return Expansion(
-        full.n_inputs, full.outputs[kept], full.codes[kept], full.coefficients[kept], full.dropped + lost
-    )
+    return Expansion(full.n_inputs, full.outputs[kept], full.codes[kept], full.coefficients[kept], full.dropped + lost)

@@ -74,15 +74,11 @@ def measure(qubits: int, layers: int, samples: int) -> dict[str, Any]:
     return {
         "depths": [depth(qubits, number) for number in sorted({*DEPTHS, layers})],
         "untouched": untouched(anatomy(deep)),
-        "ansatze": {
-            ansatz: [quality(ansatz, SMALL, number, samples) for number in SMALL_DEPTHS] for ansatz in ANSATZE
-        },
+        "ansatze": {ansatz: [quality(ansatz, SMALL, number, samples) for number in SMALL_DEPTHS] for ansatz in ANSATZE},
         "floor": expressibility.haar_floor(samples, 2**SMALL, expressibility.equal_widths()),
         "own": {
             "draws": few,
-            "expressibility": expressibility.haar_divergence(
-                expressibility.fidelities(deep, few), 2**qubits, edges
-            ),
+            "expressibility": expressibility.haar_divergence(expressibility.fidelities(deep, few), 2**qubits, edges),
             "floor": expressibility.haar_floor(few, 2**qubits, edges),
             "entangling": expressibility.entangling_capability(deep, few),
         },

@@ -130,10 +130,11 @@ def sampled_note(study: Study) -> HTML:
     dimension = 2**knobs_.qubits
     text = (
         f"{study.row.identity['samples']:,} pairs of random states for each point on the left (dashed: what so many "
-        f"Haar-random pairs score), a fifth as many states in the middle; {own['draws']:,} draws for each point on the right. The preset's own circuit, "
-        f"{knobs_.qubits} qubits and {knobs_.layers} layers: KL from Haar {own['expressibility']:.3f} nats over bins of "
-        f"equal Haar probability ({own['draws']:,} pairs; so many Haar-random pairs score {own['floor']:.3f}), mean Q "
-        f"{own['entangling']:.3f} (Haar {(dimension - 2) / (dimension + 1):.3f})."
+        f"Haar-random pairs score), a fifth as many states in the middle; {own['draws']:,} draws for each point on "
+        f"the right. The preset's own circuit, "
+        f"{knobs_.qubits} qubits and {knobs_.layers} layers: KL from Haar {own['expressibility']:.3f} nats over bins "
+        f"of equal Haar probability ({own['draws']:,} pairs; so many Haar-random pairs score {own['floor']:.3f}), mean "
+        f"Q {own['entangling']:.3f} (Haar {(dimension - 2) / (dimension + 1):.3f})."
     )
     return HTML(f"<p>{html.escape(text)}{DEMO if study.parameters.scale == 'demo' else ''}</p>")
 

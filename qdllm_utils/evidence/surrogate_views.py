@@ -39,11 +39,10 @@ def layers(written: Written) -> int:
 def formulae(study: Study, terms: int = 3) -> Markdown:
     """Every output of the preset's student, its largest terms, with the error of stopping there."""
     errors = level(study.chosen, terms)["rms"]
-    lines = [
-        rf"&{study.chosen.table.formula(output, terms).replace('=', '=&', 1)} && (\text{{rms error }} {error:.4f})"
-        for output, error in enumerate(errors)
-    ]
-    lines = [text.removeprefix("&") for text in lines]
+    lines = []
+    for output, error in enumerate(errors):
+        text = study.chosen.table.formula(output, terms).replace("=", "=&", 1)
+        lines.append(rf"{text} && (\text{{rms error }} {error:.4f})")
     return Markdown("$$\n\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}\n$$")
 
 
@@ -65,8 +64,8 @@ def outputs_table(study: Study) -> HTML:
         lines.append(line(f"⟨Z<sub>{output}</sub>⟩", map(cell, cells)))
     near = sum(error <= NEAR for error in shown[0]["error"])
     text = (
-        f"{described(study, study.chosen)} With {shown[0]['terms']} terms an output, {near} of {len(lines)} outputs are "
-        f"within {NEAR} of the circuit's on every one of {result['texts']:,} test texts, and the classes agree on "
+        f"{described(study, study.chosen)} With {shown[0]['terms']} terms an output, {near} of {len(lines)} outputs "
+        f"are within {NEAR} of the circuit's on every one of {result['texts']:,} test texts, and the classes agree on "
         f"{shown[0]['same_class']:.1%}. Error: the largest over the texts. Bound: the sum of the |coefficients| left "
         f"out. sd: of ⟨Z⟩ over the texts; of the {layers(study.deep)} layers' outputs it is below {FLAT} for "
         f"{sum(spread < FLAT for spread in deep['spread'])} of {len(lines)}."
@@ -95,8 +94,8 @@ def levels_table(study: Study) -> HTML:
         lines.append(line(f"the circuit, simulated ({result['simulator']})", map(cell, cells)))
     text = (
         "CPU time from the encoder's angles to ⟨Z⟩ in float64, all test texts at once, one thread, the shortest of "
-        "five runs. Bytes of the table without its layers. Largest error over outputs and test texts; a bound above 2 says "
-        "nothing, since ⟨Z⟩ lies between -1 and 1."
+        "five runs. Bytes of the table without its layers. Largest error over outputs and test texts; a bound above 2 "
+        "says nothing, since ⟨Z⟩ lies between -1 and 1."
     )
     return table(text, head, lines, demo=study.parameters.scale == "demo")
 

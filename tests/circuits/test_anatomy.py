@@ -103,7 +103,7 @@ def test_of_any_circuit_dead_is_dead_and_merged_is_merged(drawn):
 
 
 def test_a_pair_that_only_commuting_brings_together_is_one():
-    """RZ(0), then CNOTs that carry Z_0 to Z_0 Z_1, then RZZ(0, 1): the same angle twice; and an RY between parts them."""
+    """RZ on 1, then a CNOT that carries Z_1 to Z_0 Z_1, then RZZ: the same angle twice; an RY between parts them."""
     head = [Gate("RX", (0,), "input", 0), Gate("RX", (1,), "input", 1)]
     tail = [Gate("RY", (0,), "weight", 2), Gate("RY", (1,), "weight", 3)]
     middle = [Gate("RZ", (1,), "weight", 0), Gate("CNOT", (0, 1)), Gate("RZZ", (0, 1), "weight", 1)]

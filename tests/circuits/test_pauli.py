@@ -23,12 +23,14 @@ def matrix(word, n=N):
 
 
 @given(WORDS, CNOTS)
+@settings(max_examples=50, deadline=None)
 def test_word_before_a_cnot_is_its_conjugate(word, cnot):
     unitary = qml.matrix(qml.CNOT(cnot.wires), wire_order=range(N))
     assert np.allclose(matrix(word.before(cnot)), unitary @ matrix(word) @ unitary)
 
 
 @given(WORDS, WORDS)
+@settings(max_examples=50, deadline=None)
 def test_anticommutes_is_what_the_matrices_do(left, right):
     a, b = matrix(left), matrix(right)
     assert np.allclose(a @ b, (-1 if left.anticommutes(right) else 1) * b @ a)

@@ -113,9 +113,7 @@ def one_rotation(encoder, angle):
 
 def test_formulae_known_by_hand():
     """RY(a) after RY(z): cos(z + a). RY(a) after RX(z): cos a cos z, since RX(z) leaves <X> at 0."""
-    assert one_rotation("RY", 1.0).formula(0, 5) == (
-        r"\langle Z_{0}\rangle = -0.841\,\sin z_{0} + 0.540\,\cos z_{0}"
-    )
+    assert one_rotation("RY", 1.0).formula(0, 5) == (r"\langle Z_{0}\rangle = -0.841\,\sin z_{0} + 0.540\,\cos z_{0}")
     assert one_rotation("RX", 1.0).formula(0, 5) == r"\langle Z_{0}\rangle = 0.540\,\cos z_{0}"
     assert one_rotation("RY", 1.0).formula(0, 1).endswith(r"+ \ldots")
     assert one_rotation("RX", 1e-4 + np.pi / 2).formula(0, 5) == r"\langle Z_{0}\rangle = 0 + \ldots"
