@@ -4,13 +4,12 @@ Routing and decomposition are Qiskit's. Native here: CZ, RY and RZ, with RX for 
 that takes no time and makes no error, as on superconducting chips.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from qdllm_utils.circuits.ansatz import Circuit, Gate
 from qdllm_utils.circuits.calibration import Calibration, best_line
-from qdllm_utils.circuits.openqasm import fixed_point, summed
+from qdllm_utils.circuits.openqasm import Angles, fixed_point, summed
 from qdllm_utils.circuits.reduction import two_qubit_gates, without_dead_gates, without_final_cnots
 
 BASIS = ["cz", "u"]  # u(theta, phi, lambda) is RZ(lambda), RY(theta), RZ(phi) in time order
@@ -47,7 +46,7 @@ class Compiled:
         """How many CZ there are."""
         return sum(gate.name == "CZ" for gate in self.gates)
 
-    def openqasm2(self, inputs: Sequence[float]) -> str:
+    def openqasm2(self, inputs: Angles) -> str:
         """OpenQASM 2 on the chip's own qubit numbers, bit j measured where it ends; inputs (n_inputs,) in rad."""
         lines = [
             "OPENQASM 2.0;",
@@ -63,9 +62,7 @@ class Compiled:
         return "\n".join(lines) + "\n"
 
 
-def compile_for(
-    circuit: Circuit, weights: Sequence[float], calibration: Calibration, cut_final_cnots: bool = True
-) -> Compiled:
+def compile_for(circuit: Circuit, weights: Angles, calibration: Calibration, cut_final_cnots: bool = True) -> Compiled:
     """Compile a trained circuit whose inputs come in one encoder at its start; the same every time.
 
     weights: (n_weights,) in rad. cut_final_cnots: leave the CNOTs before the measurement to the reading of the bits
@@ -116,7 +113,7 @@ def split_encoder(circuit: Circuit) -> tuple[list[Gate], Circuit]:
     return encoder, Circuit(circuit.n_qubits, circuit.gates[len(encoder) :])
 
 
-def qiskit_circuit(circuit: Circuit, weights: Sequence[float]) -> Any:
+def qiskit_circuit(circuit: Circuit, weights: Angles) -> Any:
     """The trained gates of a circuit, without its encoder, as Qiskit's QuantumCircuit with n_qubits classical bits.
 
     A reduced circuit may have no use for the last of the weights.
@@ -134,7 +131,7 @@ def qiskit_circuit(circuit: Circuit, weights: Sequence[float]) -> Any:
     return built
 
 
-def native(circuit: Circuit, weights: Sequence[float]) -> Any:
+def native(circuit: Circuit, weights: Angles) -> Any:
     """The trained gates in native gates, every pair of qubits coupled and nothing optimised across gates."""
     from qiskit import transpile
 

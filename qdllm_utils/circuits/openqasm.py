@@ -7,8 +7,12 @@ Rotations in a row on a qubit are written as one of the summed angle. Angles are
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from qdllm_utils.circuits.ansatz import Circuit, Gate, fused
 from qdllm_utils.errors import InputError, choose
+
+Angles = Sequence[float] | np.ndarray
 
 DIGITS = 15  # after the point; rad
 RZZ = ("keep", "decompose")
@@ -27,7 +31,7 @@ def fixed_point(angle: float) -> str:
     return "0.0" if text == "-0.0" else text
 
 
-def summed(circuit: Circuit, weights: Sequence[float]) -> tuple[Circuit, list[float]]:
+def summed(circuit: Circuit, weights: Angles) -> tuple[Circuit, list[float]]:
     """The circuit with rotations in a row drawn as one, and the angles of those, in rad."""
     if len(weights) != circuit.n_weights:
         raise InputError(f"The circuit takes {circuit.n_weights} trained angles, not {len(weights)}.")
@@ -35,7 +39,7 @@ def summed(circuit: Circuit, weights: Sequence[float]) -> tuple[Circuit, list[fl
     return small, [math.fsum(float(weights[k]) for k in group) for group in groups]
 
 
-def openqasm2(circuit: Circuit, weights: Sequence[float], inputs: Sequence[float], rzz: str = "decompose") -> str:
+def openqasm2(circuit: Circuit, weights: Angles, inputs: Angles, rzz: str = "decompose") -> str:
     """OpenQASM 2 with every qubit measured, qubit j into bit j.
 
     weights (n_weights,), inputs (n_inputs,): rad; OpenQASM 2 has no named parameters outside a gate's definition.
@@ -54,9 +58,7 @@ def openqasm2(circuit: Circuit, weights: Sequence[float], inputs: Sequence[float
     return "\n".join(lines) + "\n"
 
 
-def openqasm3(
-    circuit: Circuit, weights: Sequence[float], inputs: Sequence[float] | None = None, rzz: str = "decompose"
-) -> str:
+def openqasm3(circuit: Circuit, weights: Angles, inputs: Angles | None = None, rzz: str = "decompose") -> str:
     """OpenQASM 3 with every qubit measured, qubit j into bit j; without `inputs` the encoder's angles stay free.
 
     They are then `input float z0;`, `input float z1;` ... in rad. rzz: as in openqasm2; stdgates.inc has none, so
@@ -81,7 +83,7 @@ def openqasm3(
     return "\n".join(lines) + "\n"
 
 
-def check_inputs(circuit: Circuit, inputs: Sequence[float]) -> None:
+def check_inputs(circuit: Circuit, inputs: Angles) -> None:
     """As many encoder angles as the circuit takes."""
     if len(inputs) != circuit.n_inputs:
         raise InputError(f"The circuit takes {circuit.n_inputs} encoder angles, not {len(inputs)}.")

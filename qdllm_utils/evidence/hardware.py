@@ -32,7 +32,7 @@ from qdllm_utils.texts.data import split
 
 CONDITIONS = ("ideal", "shots", "noise", "readout mitigated", "extrapolated", "both")
 SHOT_CURVE = (16, 64, 256, 1024, 4096, 16384)
-ERROR_CURVE = (0.0, 0.25, 0.5, 1.0, 2.0)  # times the table's two-qubit error; readout confusion and decay stay
+ERROR_CURVE = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)  # times the table's two-qubit error; readout confusion and decay stay
 RECIPE = 1
 
 

@@ -173,7 +173,7 @@ def condition_figure(figure: Figure5) -> Any:
     columns = min(count, 3)
     shape = (-(-count // columns), columns)
     panels, axes = plt.subplots(
-        *shape, figsize=(3.6 * columns, 3.6 * shape[0]), sharey=True, squeeze=False, layout="constrained"
+        *shape, figsize=(max(6.4, 3.8 * columns), 4.4 * shape[0]), sharey=True, squeeze=False, layout="constrained"
     )
     low, high = (float(printed(f"{end} accuracy").rstrip("%")) / 100 for end in ("lowest", "highest"))
     for axis, study, row in zip(axes.flat, figure.studies, figure.rows, strict=False):
@@ -205,7 +205,7 @@ def condition_figure(figure: Figure5) -> Any:
 def curves(figure: Figure5) -> Any:
     """Accuracy against shots and against the two-qubit error; the error of <Z> of each qubit."""
     style()
-    panels, (left, middle, right) = plt.subplots(1, 3, figsize=(12.5, 4), layout="constrained")
+    panels, (left, middle, right) = plt.subplots(1, 3, figsize=(12.5, 4.6), layout="constrained")
     for number, (study, row) in enumerate(zip(figure.studies, figure.rows, strict=True)):
         look = {"color": f"C{number % 10}", "marker": "osD^vP*X<"[number % 9]}
         left.plot(SHOT_CURVE, [row.result["by_shots"][str(n)] for n in SHOT_CURVE], label=figure.name(study), **look)
@@ -220,7 +220,9 @@ def curves(figure: Figure5) -> Any:
         right.plot(values, color=f"C{place}", marker="osD^v"[place], label=name)
     right.set(xlabel="qubit", ylabel="error of <Z> (rms over texts)", title="mean over the studies", yscale="log")
     right.set_xticks(range(len(values)))
-    right.legend(frameon=False, fontsize="small")
+    right.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+    for axis in (left, middle):
+        axis.set_ylim(0, 1)
     panels.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     if figure.demo:
         watermark(panels)
