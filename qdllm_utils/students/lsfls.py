@@ -77,24 +77,27 @@ class LSFLS(BertStudent):
         others[few] = False
         unlabelled = {name: values[others.to(device)] for name, values in train.items() if name != "labels"}
         known = {name: values[few.to(device)] for name, values in train.items()}
-        total, state, part = None, {}, known
-        for number in range(1 + self.weights["rounds"] * bool(others.any())):
-            if total is not None:
-                self.load_state_dict(state)
-                rows, labels = self.pseudo_labels(unlabelled, self.weights["added"] * 2 ** (number - 1))
-                if len(rows) == 0:
-                    break
-                added = {name: values[rows.to(device)] for name, values in unlabelled.items()}
-                added["labels"] = labels.to(device)
-                part = {name: torch.cat([values, added[name]]) for name, values in known.items()}
-            times = max(1, self.weights["epoch_rows"] // len(part["labels"]))
-            part = {name: torch.cat([values] * times) for name, values in part.items()}
-            fit = training.fit(self, part, validation, f"{label}, round {number}")
-            if total is None or fit.validation > total.validation:
+        total = self.stage(known, validation, f"{label}, few labels")
+        state = {name: values.clone() for name, values in self.state_dict().items()}
+        for number in range(self.weights["rounds"] * bool(others.any())):
+            rows, labels = self.pseudo_labels(unlabelled, self.weights["added"] * 2**number)
+            if len(rows) == 0:
+                break
+            added = {name: values[rows.to(device)] for name, values in unlabelled.items()}
+            added["labels"] = labels.to(device)
+            both = {name: torch.cat([values, added[name]]) for name, values in known.items()}
+            fit = self.stage(both, validation, f"{label}, round {number + 1}")
+            if fit.validation > total.validation:
                 state = {name: values.clone() for name, values in self.state_dict().items()}
-            total = fit if total is None else joined(total, fit)
-        self.load_state_dict(state)
+            self.load_state_dict(state)
+            total = joined(total, fit)
         return total
+
+    def stage(self, part: Data, validation: Data, label: str) -> Fit:
+        """One run of the training loop on rows that are repeated up to about `epoch_rows`."""
+        times = max(1, self.weights["epoch_rows"] // len(part["labels"]))
+        repeated = {name: torch.cat([values] * times) for name, values in part.items()}
+        return training.fit(self, repeated, validation, label)
 
     def describe(self) -> str:
         """The size in words."""
