@@ -10,8 +10,8 @@ import seaborn as sns
 from qdllm_utils.evidence import paper
 from qdllm_utils.evidence.experiments import STUDENTS, Comparison
 from qdllm_utils.evidence.statistics import Difference
-from qdllm_utils.evidence.stored import FAMILIES, Panel
 from qdllm_utils.evidence.tables import STUDENT_NAMES, TEACHER_NAMES, spread
+from qdllm_utils.pages.stored import FAMILIES, Panel
 
 MARKERS = dict(zip(STUDENTS, "osD^*", strict=True))
 

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from qdllm_utils.config import TASKS
-from qdllm_utils.evidence import audit, audit_others, paper
+from qdllm_utils.evidence import paper
+from qdllm_utils.pages import audit, audit_others
 from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
 
 SIZES = {"tinybert": "14.00M", "minillm": "33.00M", "distilbert": "52.00M", "pkd": "52.00M", "quantum": "9,275"}

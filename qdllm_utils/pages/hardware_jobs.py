@@ -17,8 +17,8 @@ from qdllm_utils.circuits.quafu_http import read_token
 from qdllm_utils.circuits.reduction import without_dead_gates, without_final_cnots
 from qdllm_utils.circuits.submission import check_shots, cost, run
 from qdllm_utils.errors import InputError, choose
-from qdllm_utils.evidence.hardware import Student, Study
 from qdllm_utils.evidence.store import PUBLISHED, Row, Store
+from qdllm_utils.pages.hardware import Student, Study
 from qdllm_utils.parameters import Parameters
 
 RECORDED = Path(__file__).with_name("stand_in_ledger.jsonl")  # 'recorded' in the notebook

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from statistics import mean
 
 from qdllm_utils.config import TASKS
-from qdllm_utils.evidence.arms import (
+from qdllm_utils.evidence.experiments import Comparison, TeacherRun
+from qdllm_utils.evidence.statistics import LEVEL, Difference, accuracy_error, least_p
+from qdllm_utils.evidence.store import Row, Store
+from qdllm_utils.pages.arms import (
     Arm,
     Outcome,
     against,
@@ -16,9 +19,6 @@ from qdllm_utils.evidence.arms import (
     tfidf_outcome,
     train,
 )
-from qdllm_utils.evidence.experiments import Comparison, TeacherRun
-from qdllm_utils.evidence.statistics import LEVEL, Difference, accuracy_error, least_p
-from qdllm_utils.evidence.store import Row, Store
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.students.controls import CONTROLS, Cosine
 

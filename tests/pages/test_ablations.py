@@ -9,9 +9,10 @@ import matplotlib
 import pytest
 
 from qdllm_utils.config import PRESETS, SCALES, TASKS, knobs
-from qdllm_utils.evidence import ablation_tables, ablations, deviations, jobs, paper
+from qdllm_utils.evidence import jobs, paper
 from qdllm_utils.evidence.experiments import Experiment
 from qdllm_utils.evidence.store import Row, Store, key_of
+from qdllm_utils.pages import ablation_tables, ablations, deviations
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.texts.data import Source
 from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from qdllm_utils.config import TASKS
 from qdllm_utils.errors import InputError
-from qdllm_utils.evidence.arms import LEARNING_RATES, TUNING_SEEDS, Arm, Outcome, experiments_of, number_of_seeds, train
 from qdllm_utils.evidence.experiments import Comparison, Experiment, TeacherRun
 from qdllm_utils.evidence.statistics import LEVEL, Difference, corrected, least_p, paired
 from qdllm_utils.evidence.store import Store
+from qdllm_utils.pages.arms import LEARNING_RATES, TUNING_SEEDS, Arm, Outcome, experiments_of, number_of_seeds, train
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.students.family import BUDGETS, CLASSICAL_DESIGNS, QUANTUM_DESIGNS
 

@@ -7,8 +7,8 @@ from transformers import BertConfig, BertModel
 
 from qdllm_utils.circuits.ansatz import qdllm_circuit
 from qdllm_utils.errors import InputError
-from qdllm_utils.evidence import size_tables, sizes
-from qdllm_utils.evidence.sizes import Lora, ModelSize
+from qdllm_utils.pages import size_tables, sizes
+from qdllm_utils.pages.sizes import Lora, ModelSize
 
 # The totals on the models' own pages, and what LoRA of rank r adds to a layer, worked out by hand as r x this.
 PUBLISHED = {

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from qdllm_utils.config import SCALES, knobs
-from qdllm_utils.evidence import arms, control_tables, controls, jobs, plots, stored
+from qdllm_utils.evidence import jobs, plots
 from qdllm_utils.evidence import store as store_module
-from qdllm_utils.evidence.arms import Arm, Outcome, against
 from qdllm_utils.evidence.experiments import Comparison, Experiment
 from qdllm_utils.evidence.store import Row, Store
+from qdllm_utils.pages import arms, control_tables, controls, stored
+from qdllm_utils.pages.arms import Arm, Outcome, against
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.students.probes import PROBES
 from qdllm_utils.texts.data import Source

@@ -3,12 +3,12 @@
 import html
 from collections.abc import Sequence
 
-from qdllm_utils.evidence.arms import LEARNING_RATES, TUNING_SEEDS, Outcome
-from qdllm_utils.evidence.controls import Controls, answer, conclusions, points
 from qdllm_utils.evidence.statistics import Difference
-from qdllm_utils.evidence.stored import Stored
-from qdllm_utils.evidence.stored import conclusions as smallest_sizes
 from qdllm_utils.evidence.tables import HTML, OWN_DATA, count, measured
+from qdllm_utils.pages.arms import LEARNING_RATES, TUNING_SEEDS, Outcome
+from qdllm_utils.pages.controls import Controls, answer, conclusions, points
+from qdllm_utils.pages.stored import Stored
+from qdllm_utils.pages.stored import conclusions as smallest_sizes
 
 COLUMNS = (
     "Acc",

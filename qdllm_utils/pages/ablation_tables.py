@@ -8,7 +8,6 @@ import seaborn as sns
 
 from qdllm_utils.config import TASKS, changed
 from qdllm_utils.evidence import paper, plots
-from qdllm_utils.evidence.ablations import LOSSES, Ablation
 from qdllm_utils.evidence.markup import HTML, cell, group, head, line, table
 from qdllm_utils.evidence.tables import METRICS, TEACHER_NAMES, count, measured, spread
 from qdllm_utils.evidence.verdicts import (
@@ -22,6 +21,7 @@ from qdllm_utils.evidence.verdicts import (
     stand_ins,
     tally,
 )
+from qdllm_utils.pages.ablations import LOSSES, Ablation
 from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
 
 QUALITY = ("acc", "p", "r", "f1")

@@ -21,10 +21,10 @@ from qdllm_utils.errors import InputError, choose
 from qdllm_utils.evidence import paper
 from qdllm_utils.evidence.experiments import RECIPE, SPLIT_SEED, Experiment
 from qdllm_utils.evidence.jobs import BASELINES
-from qdllm_utils.evidence.sizes import BERTS
 from qdllm_utils.evidence.store import Row, Store
 from qdllm_utils.learning import training
 from qdllm_utils.learning.training import Data
+from qdllm_utils.pages.sizes import BERTS
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.students.bert import Size, tokenize
 from qdllm_utils.students.quantum import QuantumStudents

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from qdllm_utils.config import TASKS
-from qdllm_utils.evidence.arms import Arm, Outcome, experiments_of, number_of_seeds, tfidf_outcome, train
 from qdllm_utils.evidence.experiments import Comparison, Experiment, TeacherRun
 from qdllm_utils.evidence.store import Row, Store, key_of
+from qdllm_utils.pages.arms import Arm, Outcome, experiments_of, number_of_seeds, tfidf_outcome, train
 from qdllm_utils.parameters import Parameters
 
 ROUNDED = ("quantum", "mlp", "surrogate")  # the students that are also stored as fp16 and int8

@@ -9,8 +9,8 @@ from qdllm_utils.config import changed
 from qdllm_utils.evidence import strips
 from qdllm_utils.evidence.markup import HTML, cell, group, line, table
 from qdllm_utils.evidence.plots import style, watermark
-from qdllm_utils.evidence.surrogates import Study, Written
 from qdllm_utils.evidence.tables import OWN_DATA
+from qdllm_utils.pages.surrogates import Study, Written
 
 NEAR = 0.01  # 'within': largest error of an output over the test texts
 FEW = 10  # terms

@@ -6,11 +6,11 @@ from typing import Any
 
 from qdllm_utils.config import PRESETS, TASKS
 from qdllm_utils.evidence import paper
-from qdllm_utils.evidence.ablations import named
 from qdllm_utils.evidence.experiments import Experiment
 from qdllm_utils.evidence.markup import DEMO, HTML
 from qdllm_utils.evidence.store import Row, Store
 from qdllm_utils.evidence.tables import measured
+from qdllm_utils.pages.ablations import named
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.texts.data import Source
 

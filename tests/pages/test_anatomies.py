@@ -1,6 +1,6 @@
 import pytest
 
-from qdllm_utils.evidence import anatomies, anatomy_views
+from qdllm_utils.pages import anatomies, anatomy_views
 from qdllm_utils.parameters import Parameters
 
 

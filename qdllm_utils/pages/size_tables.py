@@ -7,11 +7,12 @@ from transformers import BertConfig
 
 from qdllm_utils.circuits.ansatz import layer_weights
 from qdllm_utils.errors import InputError
-from qdllm_utils.evidence import paper, sizes
+from qdllm_utils.evidence import paper
 from qdllm_utils.evidence.markup import HTML, cell, head, line, table
-from qdllm_utils.evidence.sizes import Lora, ModelSize
 from qdllm_utils.evidence.tables import STUDENT_NAMES, TEACHER_NAMES
 from qdllm_utils.evidence.verdicts import NOT, REPRODUCED, Verdict
+from qdllm_utils.pages import sizes
+from qdllm_utils.pages.sizes import Lora, ModelSize
 
 RANK_OF_TEXT, RANK_OF_TABLE = int(paper.text("rank")), 200
 LAYERS = {"released code": 2, "paper's count": 11}

@@ -1,9 +1,9 @@
 """The tables of the designs page."""
 
-from qdllm_utils.evidence.arms import LEARNING_RATES, Outcome
-from qdllm_utils.evidence.control_tables import difference_cells, group, line, sentences, table
-from qdllm_utils.evidence.designs import Search, conclusion
 from qdllm_utils.evidence.tables import HTML, OWN_DATA, count, measured
+from qdllm_utils.pages.arms import LEARNING_RATES, Outcome
+from qdllm_utils.pages.control_tables import difference_cells, group, line, sentences, table
+from qdllm_utils.pages.designs import Search, conclusion
 
 
 def finalists_table(search: Search) -> HTML:

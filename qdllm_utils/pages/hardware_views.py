@@ -13,12 +13,12 @@ from qdllm_utils.config import TASKS, changed
 from qdllm_utils.errors import choose
 from qdllm_utils.evidence import paper, strips
 from qdllm_utils.evidence.experiments import Experiment
-from qdllm_utils.evidence.hardware import CONDITIONS, ERROR_CURVE, SHOT_CURVE, Settings, Study, supporting_sizes
-from qdllm_utils.evidence.hardware_jobs import Replay, replay, submit_or_explain
 from qdllm_utils.evidence.markup import HTML
 from qdllm_utils.evidence.plots import style, watermark
 from qdllm_utils.evidence.store import Row, Store
 from qdllm_utils.evidence.tables import TEACHER_NAMES
+from qdllm_utils.pages.hardware import CONDITIONS, ERROR_CURVE, SHOT_CURVE, Settings, Study, supporting_sizes
+from qdllm_utils.pages.hardware_jobs import Replay, replay, submit_or_explain
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.texts.data import Source
 

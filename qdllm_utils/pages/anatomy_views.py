@@ -12,9 +12,9 @@ from qdllm_utils.circuits.ansatz import qdllm_circuit
 from qdllm_utils.circuits.drawing_roles import draw_roles
 from qdllm_utils.config import TASKS, knobs
 from qdllm_utils.evidence import strips
-from qdllm_utils.evidence.anatomies import DRAWS, SMALL, Study
 from qdllm_utils.evidence.markup import DEMO, HTML, cell, group, line, table
 from qdllm_utils.evidence.plots import style, watermark
+from qdllm_utils.pages.anatomies import DRAWS, SMALL, Study
 from qdllm_utils.students.quantum import QuantumStudents
 
 WIDTHS = {"minilm": 384, "bert": 768}  # of the embedders, as in their configurations

@@ -6,8 +6,9 @@ import time
 import pytest
 
 from qdllm_utils.errors import InputError
-from qdllm_utils.evidence import paper, timing, timing_report
-from qdllm_utils.evidence.timing import Contestant
+from qdllm_utils.evidence import paper
+from qdllm_utils.pages import timing, timing_report
+from qdllm_utils.pages.timing import Contestant
 from qdllm_utils.parameters import Parameters
 
 

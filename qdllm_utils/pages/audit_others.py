@@ -5,11 +5,12 @@ from collections import Counter
 from itertools import permutations
 
 from qdllm_utils.config import TASKS
-from qdllm_utils.evidence import audit, paper
-from qdllm_utils.evidence.audit import QUALITY, TABLES, Check, Finding, apart, mean_of, quotient
+from qdllm_utils.evidence import paper
 from qdllm_utils.evidence.markup import HTML, cell, group, head, line, table
 from qdllm_utils.evidence.tables import METRICS, STUDENT_NAMES, TEACHER_NAMES
 from qdllm_utils.evidence.verdicts import NOT, REPRODUCED, Verdict
+from qdllm_utils.pages import audit
+from qdllm_utils.pages.audit import QUALITY, TABLES, Check, Finding, apart, mean_of, quotient
 from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
 
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 
 from qdllm_utils.config import TASKS, Scale
-from qdllm_utils.evidence import audit_others, paper
+from qdllm_utils.evidence import paper
 from qdllm_utils.evidence.markup import HTML, cell, group, head, line, table
 from qdllm_utils.evidence.verdicts import DEMO_WHY, NOT, UNTRIED, Verdict
+from qdllm_utils.pages import audit_others
 from qdllm_utils.texts.data import Corpus, Source, statistics
 
 LENGTH_SLACK = 0.25  # how near (relative) our average of words must be to a printed average of tokens to be its task's

@@ -15,8 +15,8 @@ from qdllm_utils.evidence.experiments import STUDENTS
 from qdllm_utils.evidence.markup import HTML, cell, group, head, line, table
 from qdllm_utils.evidence.store import Row
 from qdllm_utils.evidence.tables import STUDENT_NAMES
-from qdllm_utils.evidence.timing import implied_epoch_seconds
 from qdllm_utils.evidence.verdicts import DEMO_WHY, NOT, REPRODUCED, UNTRIED, Verdict
+from qdllm_utils.pages.timing import implied_epoch_seconds
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "simulator.json"
 SIMULATORS = {

@@ -7,11 +7,12 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from qdllm_utils.config import SCALES, TASKS, knobs
-from qdllm_utils.evidence import paper, related
+from qdllm_utils.evidence import paper
 from qdllm_utils.evidence.experiments import Comparison, Experiment, TeacherRun
 from qdllm_utils.evidence.jobs import RELATED, Job, train
-from qdllm_utils.evidence.related import Related
 from qdllm_utils.evidence.store import Row, Store, key_of
+from qdllm_utils.pages import related
+from qdllm_utils.pages.related import Related
 from qdllm_utils.parameters import read_parameters
 from qdllm_utils.texts.data import Source, split
 

@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from qdllm_utils.config import SCALES, knobs
-from qdllm_utils.evidence import provenance, surrogate_views, surrogates
+from qdllm_utils.evidence import provenance
 from qdllm_utils.evidence.experiments import Experiment
 from qdllm_utils.evidence.store import Row, Store
+from qdllm_utils.pages import surrogate_views, surrogates
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.students.quantum import QuantumStudents
 from qdllm_utils.texts.data import Source

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from qdllm_utils.config import SCALES, knobs
-from qdllm_utils.evidence import hardware_views as views
 from qdllm_utils.evidence.experiments import Experiment
-from qdllm_utils.evidence.hardware import CONDITIONS, Settings, Study, stratified, supporting_sizes
-from qdllm_utils.evidence.hardware_jobs import RECORDED, replay, submit_or_explain
 from qdllm_utils.evidence.store import Row, Store
+from qdllm_utils.pages import hardware_views as views
+from qdllm_utils.pages.hardware import CONDITIONS, Settings, Study, stratified, supporting_sizes
+from qdllm_utils.pages.hardware_jobs import RECORDED, replay, submit_or_explain
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.texts.data import Source
 

@@ -6,7 +6,7 @@ import matplotlib
 import pytest
 
 from qdllm_utils.config import PRESETS, Knobs, knobs
-from qdllm_utils.evidence import pipeline
+from qdllm_utils.pages import pipeline
 
 matplotlib.use("agg")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from qdllm_utils.config import SCALES, TASKS
-from qdllm_utils.evidence import datasets, environment
+from qdllm_utils.pages import datasets, environment
 from qdllm_utils.texts.data import Corpus, statistics
 
 
@@ -49,7 +49,7 @@ def test_statistics_are_counted_before_and_after_cleaning(monkeypatch):
     rows = [(f"{text} x{number}", label) for number in range(5) for text, label in lines]
     rows.append(("A  B c D X0", "pos"))
     monkeypatch.setattr(datasets.Source, "rows", property(lambda self: rows))
-    monkeypatch.setattr("qdllm_utils.evidence.datasets.TASKS", {"emotion": TASKS["emotion"]})
+    monkeypatch.setattr("qdllm_utils.pages.datasets.TASKS", {"emotion": TASKS["emotion"]})
     found = datasets.read(replace(SCALES["cpu"], max_texts=2), None)["emotion"]
     assert (found.raw["texts"], found.raw["words"]) == (21, 75) and found.raw["average length"] == 75 / 21
     assert (found.cleaned["texts"], found.cleaned["words"]) == (20, 70)
