@@ -95,7 +95,7 @@ def experiments_of(parameters: Parameters, presets: Iterable[str], store: Store)
 def train(experiment: Experiment, arms: Iterable[Arm], seeds: range, preset: str) -> dict[Arm, Outcome]:
     """The outcome of every arm: rows found in the store or trained, the learning rates tried where tuned."""
     arms = list(arms)
-    of_arm = {arm: replace(experiment.knobs, **({} if arm.distilled else {"alpha": 0.0})) for arm in arms}
+    of_arm = {arm: experiment.knobs if arm.distilled else replace(experiment.knobs, alpha=0.0) for arm in arms}
     tried: dict[Arm, dict[float, float]] = {arm: {} for arm in arms}
     if preset == "tuned":
         grid = [(arm, replace(of_arm[arm], learning_rate=rate)) for arm in arms for rate in LEARNING_RATES]

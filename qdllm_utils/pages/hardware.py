@@ -113,7 +113,7 @@ class Study:
 
         from qdllm_utils.students.quantum import QuantumStudents
 
-        features = torch.tensor(self.experiment.embeddings())
+        features = torch.tensor(self.experiment.embeddings(self.experiment.knobs.pooling))
         classes = len(self.experiment.source.corpus.classes)
         module = QuantumStudents(features.shape[1], classes, self.experiment.knobs, [self.settings.seed])
         arrays = self.student.row.arrays

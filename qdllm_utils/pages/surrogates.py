@@ -106,7 +106,7 @@ def measure(experiment: Experiment, quantum: Row, words: int | None) -> tuple[di
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     student = restored(quantum.arrays, experiment.knobs)
-    features = torch.from_numpy(experiment.embeddings()[test]).double()[None]
+    features = torch.from_numpy(experiment.embeddings(experiment.knobs.pooling)[test]).double()[None]
     inputs = student.encode(features)
     angles = inputs[0].numpy()
     seconds, exact = timed(lambda: student.expectations(inputs)[0].numpy())

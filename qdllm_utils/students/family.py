@@ -14,7 +14,7 @@ def circuit(qubits: int, layers: int, ansatz: str = "qdllm", front: str = "pca",
     return {"qubits": qubits, "layers": layers, "ansatz": ansatz, "front": front, **more}
 
 
-UP = {"reuploading": True}
+UP: dict[str, Any] = {"reuploading": True}
 QUANTUM: dict[int, tuple[dict[str, Any], ...]] = {
     15: (
         circuit(2, 1),

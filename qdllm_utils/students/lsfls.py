@@ -17,7 +17,7 @@ At the small size only two layers of MiniLM are kept, because each epoch is vali
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ class LSFLS(BertStudent):
     name, title = "lsfls", "LSFLS-style"
     small = Size("minilm", (0, 1))
     paper = Size("bert", tuple(range(12)))
-    weights: ClassVar = {"labels": 32, "threshold": 0.9, "rounds": 2, "added": 32, "epoch_rows": 128}
+    weights: ClassVar[dict[str, Any]] = {"labels": 32, "threshold": 0.9, "rounds": 2, "added": 32, "epoch_rows": 128}
     note = "32 labels a class, the other training rows unlabelled"
     learning_rate, batch_size, patience = 5e-4, 8, 0
 
@@ -62,7 +62,7 @@ class LSFLS(BertStudent):
         confidence, predicted = training.predict(self, unlabelled)[0].softmax(dim=-1).max(dim=-1)
         order = confidence.argsort(descending=True)
         order = order[confidence[order] >= self.weights["threshold"]]
-        rows = torch.cat([order[predicted[order] == name][:most] for name in range(self.model.config.num_labels)])
+        rows = torch.cat([order[predicted[order] == name][:most] for name in predicted.unique()])
         return rows, predicted[rows]
 
     def self_train(self, train: Data, validation: Data, label: str = "training") -> Fit:
