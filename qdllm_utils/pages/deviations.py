@@ -14,7 +14,7 @@ from qdllm_utils.pages.ablations import named
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.texts.data import Source
 
-MEASURED_ON = ("hiding", "thematic")
+MEASURED_ON = ("hiding", "thematic")  # a demo stops after the first
 OTHER_RANK = 64  # MiniLM's own is 16
 
 
@@ -160,7 +160,7 @@ def measure(parameters: Parameters) -> Effects:
     store, scale = Store(refresh=parameters.refresh), parameters.size
     base: dict[str, list[Row]] = {}
     switched: dict[tuple[str, str], list[Row]] = {}
-    for task in MEASURED_ON:
+    for task in MEASURED_ON[:1] if scale.generated else MEASURED_ON:
         plain = Experiment(Source(task, scale, parameters.data_dir), scale, parameters.teacher, PRESETS["paper"], store)
         runs = {
             choice.name: replace(plain, knobs=replace(plain.knobs, **choice.changes), rank=choice.rank)
@@ -179,7 +179,7 @@ def measure(parameters: Parameters) -> Effects:
 def effect_words(effects: Effects, name: str) -> str:
     """'hiding −0.0123 ± 0.0045, thematic ...' of a switch."""
     parts = []
-    for task in MEASURED_ON:
+    for task in effects.base:
         values = effects.of(name, task)
         parts.append(f"{task} {mean(values):+.4f} {measured(values)[1]}".strip())
     return "<br>".join(parts)
@@ -204,7 +204,7 @@ def caption(effects: Effects) -> str:
     parameters = effects.parameters
     starts = ", ".join(
         f"{TASKS[task].title.lower()} {measured([row.result['acc'] for row in effects.base[task]])[0]}"
-        for task in MEASURED_ON
+        for task in effects.base
     )
     whole = "; ".join(
         f"{name}: {effect_words(effects, name).replace('<br>', ', ')}" for name in PRESETS if name != "paper"
