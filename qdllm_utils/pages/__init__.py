@@ -1,8 +1,8 @@
 """What single pages of the book need beyond the rest: their rows, tables, figures and verdicts.
 
-table1 datasets; table2 environment; table3 sizes, size_tables; table7, table8 ablations, ablation_tables; fig1 pipeline;
-fig3 and timing timing, timing_report; fig4 related; fig5 hardware, hardware_jobs, hardware_views; audit audit,
-audit_others; deviations deviations; controls arms, controls, control_tables; bytes stored; designs designs,
-design_tables; anatomy anatomies, anatomy_views; surrogate surrogates, surrogate_views. Tables 4 to 6 and own texts
-need only evidence.experiments, tables and plots.
+table1: datasets. table2: environment. table3: sizes, size_tables. table7, table8: ablations, ablation_tables.
+fig1: pipeline. fig3, timing: timing, timing_report. fig4: related. fig5: hardware, hardware_jobs, hardware_views.
+audit: audit, audit_others. deviations: deviations. controls: arms, controls, control_tables. bytes: stored.
+designs: designs, design_tables. anatomy: anatomies, anatomy_views. surrogate: surrogates, surrogate_views.
+Tables 4 to 6 and own_texts need only evidence.experiments, tables and plots.
 """
