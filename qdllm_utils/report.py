@@ -111,8 +111,9 @@ def tidy(path: Path) -> None:
 
 
 def write_status(book: Path) -> None:
-    """Write the status page from the records beside the executed notebooks."""
+    """Write the pages of status and findings from the records beside the executed notebooks."""
     (book / "status.md").write_text(status.page(book / "executed"), encoding="utf-8")
+    (book / "findings.md").write_text(status.findings(book / "executed"), encoding="utf-8")
 
 
 def build_book(book: Path) -> None:

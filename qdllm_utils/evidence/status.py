@@ -1,5 +1,6 @@
-"""The status page: what each page of the book was made of, from the small record that the report writes of each run."""
+"""Status and findings: what each page was made of and what it found, from the record that the report writes of it."""
 
+import html
 import json
 import re
 from pathlib import Path
@@ -17,6 +18,26 @@ notebook took, and where. A page that needs no rows (it counts, draws or recompu
 written by `python -m qdllm_utils.report` from the records beside the executed notebooks.
 
 """
+FOUND = re.compile(r'<div class="qd-verdict">(.*?)</div>', re.DOTALL)
+FINDINGS = """# What was found
+
+One sentence or more from each page, computed there from its rows; the page has the numbers, their spread and where they
+come from. What a verdict means: *reproduced*, a printed value is met to its last digit; *within interval*, the 95%
+interval of our mean holds it; *not attempted*, what ran is not what the paper ran.
+
+"""
+
+
+def findings_of(notebook: Path) -> list[str]:
+    """The verdicts and conclusions that an executed notebook shows, as plain sentences."""
+    found = []
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            for text in FOUND.findall(str(output.get("data", {}).get("text/html", ""))):
+                for sentence in re.split("<li>|<br>", text):
+                    plain = html.unescape(re.sub("<[^>]+>", "", sentence)).strip()
+                    found += [plain] if plain else []
+    return found
 
 
 def record(page: Path, scale: str, seconds: float) -> dict[str, Any]:
@@ -27,6 +48,7 @@ def record(page: Path, scale: str, seconds: float) -> dict[str, Any]:
         "scale": scale,
         "loaded": sum(int(loaded) for loaded, _ in found),
         "computed": sum(int(computed) for _, computed in found),
+        "findings": findings_of(page),
         "seconds": round(seconds, 1),
         "date": provenance.today(),
         "commit": provenance.commit(),
@@ -76,3 +98,19 @@ def page(executed: Path) -> str:
     sets = {", ".join(f"{name} {number}" for name, number in row["versions"].items()) for _, row in records}
     ending = f"\n\n{total:.0f} s in all; the slowest: {slow}.\n\nPackages: {'; or '.join(sorted(sets))}.\n"
     return HEAD + "\n".join(lines) + ending
+
+
+def findings(executed: Path) -> str:
+    """The page of findings, in Markdown, from the records of a folder of executed notebooks; a demo finds nothing."""
+    lines, demos = [], []
+    for path in sorted(executed.glob("*.json")):
+        row = json.loads(path.read_text(encoding="utf-8"))
+        link = f"{{doc}}`{title(path.with_suffix('.ipynb'))} <executed/{path.stem}>`"
+        if not row["findings"]:
+            continue
+        if row["scale"] == "demo":
+            demos.append(link)
+        else:
+            lines += [f"**{link}**", "", *(f"- {sentence}" for sentence in row["findings"]), ""]
+    ending = f"Shown at demo scale so far, which finds nothing: {', '.join(demos)}.\n" if demos else ""
+    return FINDINGS + "\n".join(lines) + ("\n" if lines else "") + ending

@@ -229,7 +229,7 @@ def stratified(numbers: np.ndarray, labels: np.ndarray, size: int) -> np.ndarray
 
 
 def supporting_sizes(printed: str, largest: int) -> list[int]:
-    """The subset sizes up to `largest` of which some number of right texts prints as an accuracy like '73.75%'."""
+    """The subset sizes up to `largest` of which some number of right texts prints as an accuracy like '12.34%'."""
     value, digits = float(printed.rstrip("%")) / 100, len(printed.rstrip("%").split(".")[1])
     sizes = np.arange(1, largest + 1)
     nearest = np.stack([np.floor(value * sizes), np.ceil(value * sizes)]) / sizes

@@ -128,7 +128,8 @@ def verdict(related: Related) -> tables.HTML:
         f"{judgement}; it is above in {above} of {len(outcomes)} comparisons and below in {below} (95% interval of "
         f"the difference of accuracies, paired over {seeds} seed{'s' if seeds > 1 else ', which gives none'}). "
     )
-    return tables.HTML(f"<p><strong>{html.escape(text)}</strong>{html.escape(' '.join(lines))}{badge(related)}</p>")
+    shown = f"<strong>{html.escape(text)}</strong>{html.escape(' '.join(lines))}{badge(related)}"
+    return tables.HTML(f'<div class="qd-verdict">{shown}</div>')
 
 
 def badge(related: Related) -> str:

@@ -114,7 +114,7 @@ def distinctive() -> dict[float, str]:
     names = ("compression", "datasets", "parameters", "losses", "teachers", "text")
     cells = [str(cell) for name in names for cell in paper.table(name).to_numpy().ravel()]
     found = {paper.number(cell): cell for cell in cells if pattern.fullmatch(cell)}
-    return {value: cell for value, cell in found.items() if value not in (1.0, 0.0002)}
+    return {value: cell for value, cell in found.items() if value not in (1.0, 0.8, 0.0002)}
 
 
 def numbers_of(source: str) -> set[float]:
@@ -126,7 +126,9 @@ def numbers_of(source: str) -> set[float]:
 def typed_in() -> list[tuple[str, str]]:
     """(file, what a person typed in it): modules, notebooks without outputs, pages."""
     files = [*(ROOT / "qdllm_utils").rglob("*.py"), *(ROOT / "book").glob("*.md")]
-    found = [(path.name, path.read_text(encoding="utf-8")) for path in files if path.name != "status.md"]
+    found = [
+        (path.name, path.read_text(encoding="utf-8")) for path in files if path.name not in ("status.md", "findings.md")
+    ]
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         found.append((path.name, "\n".join("".join(cell["source"]) for cell in cells)))

@@ -54,6 +54,18 @@ def test_page_lists_every_record_with_a_link_and_the_slowest(tmp_path):
     assert "torch" in shown
 
 
+def test_findings_are_the_sentences_of_the_verdicts_and_a_demo_has_none(tmp_path):
+    one = '<div class="qd-verdict"><strong>Reproduced:</strong> 5 &lt; 6.</div>'
+    two = '<div class="qd-verdict"><ul><li>First.</li><li>Second.</li></ul></div>'
+    for name, scale, outputs in (("a", "cpu", [one, two]), ("b", "demo", [one]), ("c", "cpu", ["<p>no verdict</p>"])):
+        page = tmp_path / f"{name}.ipynb"
+        notebook(page, f"# Title {name}", *outputs)
+        status.write_record(page, scale, 1)
+    shown = status.findings(tmp_path)
+    assert "**{doc}`Title a <executed/a>`**\n\n- Reproduced: 5 < 6.\n- First.\n- Second.\n" in shown
+    assert "finds nothing: {doc}`Title b <executed/b>`.\n" in shown and "Title c" not in shown
+
+
 def test_page_without_records_says_so(tmp_path):
     assert "No page has a record yet" in status.page(tmp_path)
 
@@ -71,7 +83,7 @@ def test_a_record_is_published_with_its_page_or_not_at_all(tmp_path, monkeypatch
     if stands:
         notebook(book / "executed" / "a.ipynb", "# A")
         status.write_record(book / "executed" / "a.ipynb", "cpu", 99)
-    report.publish(executed, book)
+    report.publish(sorted(executed.glob("*.ipynb")), book)
     kept = json.loads((book / "executed" / "a.json").read_text())
     assert kept["scale"] == ("cpu" if stands else "demo")
     assert ("99 s in all" if stands else "5 s in all") in (book / "status.md").read_text()

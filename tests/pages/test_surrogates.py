@@ -83,7 +83,7 @@ def test_views_show_the_rows_numbers(study):
     assert levels.count("the circuit, simulated") == 2 and "at most 6 Pauli words" in levels
     assert f"{study.chosen.row.result['levels'][-1]['total']:,}" in levels
     strip = surrogate_views.provenance_strip(study)
-    assert "surrogate" in strip and strip.startswith('<div class="qd-provenance">4 rows')
+    assert "surrogate" in strip and ">4 rows" in strip
     figure = surrogate_views.errors(study)
     assert any(text.get_text() == "demo" for text in figure.texts)
 
