@@ -11,7 +11,6 @@ from qdllm_utils.evidence import paper
 from qdllm_utils.evidence.experiments import STUDENTS, Comparison
 from qdllm_utils.evidence.statistics import Difference
 from qdllm_utils.evidence.tables import STUDENT_NAMES, TEACHER_NAMES, spread
-from qdllm_utils.pages.stored import FAMILIES, Panel
 
 MARKERS = dict(zip(STUDENTS, "osD^*", strict=True))
 
@@ -140,39 +139,6 @@ def forest(groups: dict[str, dict[str, Difference]], reference: str, demo: bool)
         axis.grid(axis="y", visible=False)
     axes[0, 0].invert_yaxis()
     figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=len(shown), frameon=False)
-    if demo:
-        watermark(figure)
-    return figure
-
-
-def accuracy_against_bytes(panels: list[Panel], demo: bool) -> Any:
-    """Test accuracy (mean and standard deviation over seeds) against stored bytes (logarithmic), a panel a task.
-
-    The stepped line is the front, chosen on validation and drawn at its test accuracies; probes carry their bits.
-    """
-    style()
-    looks = dict(zip(FAMILIES, zip("^*oXsP", sns.color_palette("colorblind"), strict=False), strict=True))
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(max(7.0, 4.6 * len(panels)), 4.8), squeeze=False, layout="constrained"
-    )
-    shown: dict[str, Any] = {}
-    for axis, panel in zip(axes[0], panels, strict=True):
-        for entry in panel.entries:
-            marker, colour = looks[entry.family]
-            centre, sd = spread(row.result["acc"] for row in entry.rows)
-            shown[entry.family] = axis.errorbar(
-                entry.stored_bytes, centre, yerr=sd or 0, marker=marker, color=colour, capsize=2, linestyle="none"
-            )
-            if entry.title.endswith("-bit probe"):
-                bits = entry.title.removesuffix("-bit probe")
-                axis.annotate(bits, (entry.stored_bytes, centre), textcoords="offset points", xytext=(6, 4), fontsize=9)
-        front = [(entry.stored_bytes, entry.mean("acc")) for entry in panel.front]
-        (shown["front, chosen on validation"],) = axis.step(
-            *zip(*front, strict=True), where="post", color="0.35", linewidth=1
-        )
-        axis.set(xscale="log", xlabel="stored bytes of the student, without its embedder", title=panel.title)
-    axes[0, 0].set_ylabel("test accuracy")
-    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=4, frameon=False)
     if demo:
         watermark(figure)
     return figure

@@ -3,17 +3,16 @@
 import html
 from collections.abc import Sequence
 
+from qdllm_utils.evidence.markup import DEMO, HTML, group, table
 from qdllm_utils.evidence.statistics import Difference
-from qdllm_utils.evidence.tables import HTML, OWN_DATA, count, measured
+from qdllm_utils.evidence.tables import OWN_DATA, count, measured
 from qdllm_utils.pages.arms import LEARNING_RATES, TUNING_SEEDS, Outcome
 from qdllm_utils.pages.controls import Controls, answer, conclusions, points
-from qdllm_utils.pages.stored import Stored
-from qdllm_utils.pages.stored import conclusions as smallest_sizes
 
 COLUMNS = (
     "Acc",
     "Difference, points",
-    "d<sub>z</sub>",
+    "d_z",
     "p",
     "p (Holm)",
     "Verdict",
@@ -21,24 +20,6 @@ COLUMNS = (
     "Stored bytes",
     "Learning rate",
 )
-DEMO = ' <span class="qd-demo">demo scale: not a result</span>'
-
-
-def table(caption: str, columns: Sequence[str], body: list[str], demo: bool) -> HTML:
-    """A result table: an empty corner, the columns, the rows."""
-    head = "".join(f'<th scope="col">{column}</th>' for column in columns)
-    return HTML(
-        f'<div class="qd-table" tabindex="0"><table><caption>{html.escape(caption)}{DEMO if demo else ""}</caption>'
-        f'<thead><tr><th scope="col"></th>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
-    )
-
-
-def group(text: str, columns: Sequence[str]) -> str:
-    """A line that names the block below it."""
-    return (
-        f'<tr class="qd-group"><th colspan="{1 + len(columns)}" scope="rowgroup">'
-        f"<span>{html.escape(text)}</span></th></tr>"
-    )
 
 
 def line(title: str, details: str, cells: Sequence[str]) -> str:
@@ -77,10 +58,10 @@ def controls_table(controls: Controls) -> HTML:
     """A group for each task, teacher and preset: the student, then its controls."""
     body = []
     for block in controls.blocks:
-        body.append(group(f"{block.title}; its own test accuracy {block.teacher.result['acc']:.4f}", COLUMNS))
+        body.append(group(f"{block.title}; its own test accuracy {block.teacher.result['acc']:.4f}", 1 + len(COLUMNS)))
         body.append(outcome_line(block.student, None))
         body += [outcome_line(outcome, block.differences[outcome.title]) for outcome in block.controls]
-    return table(controls_caption(controls), COLUMNS, body, controls.demo)
+    return table(controls_caption(controls), ["", *COLUMNS], body, controls.demo)
 
 
 def controls_caption(controls: Controls) -> str:
@@ -114,32 +95,3 @@ def sentences(lines: Sequence[str], demo: bool) -> HTML:
     """A list of sentences, marked where they are no result."""
     items = "".join(f"<li>{html.escape(text)}</li>" for text in lines)
     return HTML(f'<div class="qd-verdict"><ul>{items}</ul>{DEMO if demo else ""}</div>')
-
-
-def stored_table(stored: Stored) -> HTML:
-    """A group for each task: every stored model from few bytes to many."""
-    columns = ("Stored bytes", "Acc", "On the front", "Seeds")
-    body = []
-    for panel in stored.panels:
-        body.append(group(panel.title, columns))
-        for entry in sorted(panel.entries, key=lambda entry: entry.stored_bytes):
-            accuracy = "<br>".join(part for part in measured(row.result["acc"] for row in entry.rows) if part)
-            on_front = "yes" if entry in panel.front else ""
-            cells = [f"{entry.stored_bytes:,}", accuracy, on_front, str(len(entry.rows))]
-            body.append(line(entry.title, f"{entry.family}; {entry.rows[0].result['size']}", cells))
-    absent = {name for panel in stored.panels for name in panel.absent}
-    notes = [
-        f"{OWN_DATA[stored.comparison.source_kind]}.".capitalize(),
-        "Acc: test accuracy, mean ± standard deviation over seeds. Probes are trained at their bits, students rounded "
-        "after training. Bytes: weights, and for int8 one scale a tensor; the frozen embedder, which all but TF-IDF "
-        "and the baselines read the text through, is not counted. Baselines: float32, the whole text model.",
-        "Front: nothing with as few bytes is as good on validation.",
-    ]
-    if absent:
-        notes.append(f"No rows of {', '.join(sorted(absent))} in the store: Tables 4 to 6 make them.")
-    return table(" ".join(notes), columns, body, stored.demo)
-
-
-def stored_conclusion(stored: Stored) -> HTML:
-    """The sentences, computed from the rows."""
-    return sentences(smallest_sizes(stored), stored.demo)

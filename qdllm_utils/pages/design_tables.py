@@ -1,17 +1,18 @@
 """The tables of the designs page."""
 
-from qdllm_utils.evidence.tables import HTML, OWN_DATA, count, measured
+from qdllm_utils.evidence.markup import HTML, group, table
+from qdllm_utils.evidence.tables import OWN_DATA, count, measured
 from qdllm_utils.pages.arms import LEARNING_RATES, Outcome
-from qdllm_utils.pages.control_tables import difference_cells, group, line, sentences, table
+from qdllm_utils.pages.control_tables import difference_cells, line, sentences
 from qdllm_utils.pages.designs import Search, conclusion
 
 
 def finalists_table(search: Search) -> HTML:
     """A group for each task and budget: the quantum finalist and the classical one."""
-    columns = ("Acc", "Difference, points", "d<sub>z</sub>", "p", "p (Holm)", "Verdict", "Trained parameters")
+    columns = ("Acc", "Difference, points", "d_z", "p", "p (Holm)", "Verdict", "Trained parameters")
     body = []
     for meeting in search.meetings:
-        body.append(group(meeting.title, columns))
+        body.append(group(meeting.title, 1 + len(columns)))
         difference = search.differences[meeting.title]
         for outcome, shown in ((meeting.classical, None), (meeting.quantum, difference)):
             accuracy = "<br>".join(part for part in measured(outcome.accuracies) if part)
@@ -26,7 +27,7 @@ def finalists_table(search: Search) -> HTML:
         f"runs over the {len(search.meetings)} meetings of the page. Difference: quantum − classical, paired by seed, "
         f"over {len(search.meetings[0].quantum.rows)} seeds, with its 95% bootstrap interval. Preset tuned."
     )
-    return table(notes, columns, body, search.demo)
+    return table(notes, ["", *columns], body, search.demo)
 
 
 def screened_table(search: Search) -> HTML:
@@ -39,14 +40,14 @@ def screened_table(search: Search) -> HTML:
     body = []
     for meeting in search.meetings:
         for kind, outcomes in meeting.screened.items():
-            body.append(group(f"{meeting.title}, {kind}", columns))
+            body.append(group(f"{meeting.title}, {kind}", 1 + len(columns)))
             for outcome in sorted(outcomes, key=order):
                 size = count(outcome.rows[0].result["parameters"])
                 body.append(line(outcome.title, "", [f"{outcome.validation:.4f}", size, outcome.chosen]))
     notes = (
         f"All {2 * search.tries} designs tried: mean validation accuracy at the learning rate that validation chose."
     )
-    return table(notes, columns, body, search.demo)
+    return table(notes, ["", *columns], body, search.demo)
 
 
 def designs_conclusion(search: Search) -> HTML:

@@ -11,7 +11,7 @@ from qdllm_utils.evidence import jobs, plots
 from qdllm_utils.evidence import store as store_module
 from qdllm_utils.evidence.experiments import Comparison, Experiment
 from qdllm_utils.evidence.store import Row, Store
-from qdllm_utils.pages import arms, control_tables, controls, stored
+from qdllm_utils.pages import arms, control_tables, controls, stored, stored_views
 from qdllm_utils.pages.arms import Arm, Outcome, against
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.students.probes import PROBES
@@ -170,11 +170,11 @@ def test_front_and_smallest_are_chosen_on_validation_and_told_with_test():
 
 def test_the_bytes_page_names_what_is_absent():
     parameters = Parameters(VALUES)
-    shown = control_tables.stored_table(
+    shown = stored_views.stored_table(
         stored.Stored(parameters, [PANEL], Comparison("", "authors", None, parameters, [], Store()))
     )
     assert "No rows of PKD in the store" in shown and shown.index("1-bit probe") < shown.index("MLP")
-    figure = plots.accuracy_against_bytes([PANEL], demo=False)
+    figure = stored_views.accuracy_against_bytes([PANEL], demo=False)
     assert [text.get_text() for text in figure.axes[0].texts] == ["1", "2"]
 
 
