@@ -18,7 +18,7 @@ TEXTS = 320
 def study(monkeypatch):
     """The page's study with untrained students of four qubits in the store, and embeddings that are noise."""
     features = np.random.default_rng(0).normal(size=(TEXTS, 6)).astype(np.float32)
-    monkeypatch.setattr(Experiment, "embeddings", lambda self: features)
+    monkeypatch.setattr(Experiment, "embeddings", lambda self, pooling: features)
     monkeypatch.setattr(surrogates, "knobs", lambda preset: knobs(preset, qubits=4))
     given = {"task": "emotion", "teacher": "minilm", "scale": "demo", "preset": "tuned", "qubits": 4}
     parameters = Parameters(given | {"seed": 0, "words": 6, "data_dir": None, "refresh": False})
