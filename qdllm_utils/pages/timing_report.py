@@ -112,7 +112,11 @@ def inference_table(rows: dict[str, Row], demo: bool) -> HTML:
             times[STUDENT_NAMES[name], row.result[name]["size"]] = row.result[name]["infer_cpu_ms"]
         for names, value in times.items():
             lines.append(line(head(*names), map(cell, (f"{value:.3f}", f"{value / (alone + embedder):.3f}"))))
-    caption = "Inference on one thread, from token ids. QD-LLM cannot read a text without its frozen embedder."
+    caption = (
+        "Inference on one thread, from token ids, 64 texts at a time. QD-LLM cannot read a text without its frozen "
+        "embedder, which is run as it is for the embeddings: padded to the corpus's longest text (at most 60 tokens); "
+        "the other students are padded to the longest text among the 64."
+    )
     return table(caption, columns, lines, demo)
 
 
