@@ -13,7 +13,7 @@ from qdllm_utils.config import TASKS, changed
 from qdllm_utils.errors import choose
 from qdllm_utils.evidence import paper, strips
 from qdllm_utils.evidence.experiments import Experiment
-from qdllm_utils.evidence.markup import HTML
+from qdllm_utils.evidence.markup import DEMO, HTML
 from qdllm_utils.evidence.plots import style, watermark
 from qdllm_utils.evidence.store import Row, Store
 from qdllm_utils.evidence.tables import TEACHER_NAMES
@@ -25,7 +25,6 @@ from qdllm_utils.texts.data import Source
 TEXTS = {"demo": 8}  # texts of a subset by default
 OTHER_TEXTS = 40
 DEMO_QUBITS = 9  # exact noise takes half a second of CPU a circuit on 11 qubits, 16 times less on 9
-BADGE = ' <span class="qd-demo">demo scale: not a result</span>'
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def accuracies(figure: Figure5) -> HTML:
         noisy = f'{row.result["by_error"]["1.0"]:.4f}<br><span class="paper">{row.result["test_texts"]:,} texts</span>'
         lines.append([html.escape(figure.name(study)), *cells, tested, noisy])
     heads = ["", *CONDITIONS, "all test texts: ideal", "all: noise, infinite shots"]
-    return table(html.escape(notes) + (BADGE if figure.demo else ""), heads, lines)
+    return table(html.escape(notes) + (DEMO if figure.demo else ""), heads, lines)
 
 
 def compilation(figure: Figure5) -> HTML:
@@ -136,7 +135,7 @@ def compilation(figure: Figure5) -> HTML:
         f"{figure.rows[0].result['layers']} layers. Two-qubit gates as a chip counts them (an RZZ is two), depth in "
         "native gates. Every step leaves each <Z> as it was."
     )
-    return table(html.escape(notes) + (BADGE if figure.demo else ""), ["", "two-qubit gates", "depth"], lines)
+    return table(html.escape(notes) + (DEMO if figure.demo else ""), ["", "two-qubit gates", "depth"], lines)
 
 
 def replays(figure: Figure5) -> HTML:

@@ -15,6 +15,7 @@ import numpy as np
 from qdllm_utils.config import TASKS, changed
 from qdllm_utils.evidence import paper, tables
 from qdllm_utils.evidence.experiments import Comparison, Experiment, TeacherRun
+from qdllm_utils.evidence.markup import DEMO
 from qdllm_utils.evidence.store import Row, Store
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.texts.data import Source
@@ -134,8 +135,7 @@ def verdict(related: Related) -> tables.HTML:
 
 def badge(related: Related) -> str:
     """The mark of the demo scale."""
-    demo = related.parameters.scale == "demo"
-    return ' <span class="qd-demo">demo scale: not a result</span>' if demo else ""
+    return DEMO if related.parameters.scale == "demo" else ""
 
 
 def table(related: Related) -> tables.HTML:
