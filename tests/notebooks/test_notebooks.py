@@ -85,8 +85,8 @@ def test_student_learns_something_from_the_demo_teacher(demo):
     accuracies = {}
     for row in rows:
         accuracies.setdefault(row["identity"]["student"], []).append(row["result"]["acc"])
-    assert set(accuracies) == {"quantum", "tinybert", "minillm", "distilbert", "pkd"}
-    assert max(accuracies["pkd"]) > 0.6
+    assert {"quantum", "tinybert", "minillm", "distilbert", "pkd", "linear", "textrcnn"} <= set(accuracies)
+    assert max(accuracies["quantum"]) > 0.6 and max(accuracies["pkd"]) > 0.6
 
 
 def test_second_run_loads_and_computes_nothing(demo, tmp_path):
