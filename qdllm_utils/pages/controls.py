@@ -123,12 +123,19 @@ def answer(controls: Controls) -> str:
     without = [block.differences[Cosine.title].verdict for block in controls.blocks]
     helps, blocks = without.count("behind"), len(controls.blocks)
     found = "no block shows that the circuit helps" if not helps else f"the circuit helps in {helps}"
+    if helps and all(block.preset != "tuned" for block in controls.blocks if helped(block)):
+        found += ", where no arm was tuned"
     return (
         f"Over {blocks} block{'s' if blocks > 1 else ''} and {len(verdicts)} comparisons with distilled controls and "
         f"TF-IDF, the control is ahead in {verdicts.count('ahead')}, the student in {verdicts.count('behind')}, and "
         f"{verdicts.count('inconclusive')} are inconclusive. The student without its ansatz ({Cosine.title}) is ahead "
         f"of it in {without.count('ahead')}, behind it in {helps}, of {blocks}: {found}."
     )
+
+
+def helped(block: Block) -> bool:
+    """Whether the student is ahead of itself without its ansatz."""
+    return block.differences[Cosine.title].verdict == "behind"
 
 
 def points(difference: Difference) -> str:
