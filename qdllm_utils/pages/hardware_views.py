@@ -13,7 +13,7 @@ from qdllm_utils.config import TASKS, changed
 from qdllm_utils.errors import choose
 from qdllm_utils.evidence import paper, strips
 from qdllm_utils.evidence.experiments import Experiment
-from qdllm_utils.evidence.markup import DEMO, HTML
+from qdllm_utils.evidence.markup import HTML, line, table
 from qdllm_utils.evidence.plots import style, watermark
 from qdllm_utils.evidence.store import Row, Store
 from qdllm_utils.evidence.tables import TEACHER_NAMES
@@ -82,17 +82,9 @@ def accuracy(right: int, texts: int) -> str:
     return f'{right / texts:.4f}<br><span class="paper">{low:.2f} to {high:.2f}</span>'
 
 
-def table(caption: str, heads: Sequence[str], lines: Iterable[Sequence[str]]) -> HTML:
-    """A table of the book; the first cell of a line is its head."""
-    body = "".join(
-        f'<tr><th scope="row">{head}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-        for head, *cells in lines
-    )
-    top = "".join(f'<th scope="col">{head}</th>' for head in heads)
-    return HTML(
-        f'<div class="qd-table" tabindex="0"><table><caption>{caption}</caption><thead><tr>{top}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+def rows_of(lines: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of HTML cells as rows of a table; the first cell of a line is its head."""
+    return [line(head, (f"<td>{cell}</td>" for cell in cells)) for head, *cells in lines]
 
 
 def printed(fact: str) -> str:
@@ -122,7 +114,7 @@ def accuracies(figure: Figure5) -> HTML:
         noisy = f'{row.result["by_error"]["1.0"]:.4f}<br><span class="paper">{row.result["test_texts"]:,} texts</span>'
         lines.append([html.escape(figure.name(study)), *cells, tested, noisy])
     heads = ["", *CONDITIONS, "all test texts: ideal", "all: noise, infinite shots"]
-    return table(html.escape(notes) + (DEMO if figure.demo else ""), heads, lines)
+    return table(notes, heads, rows_of(lines), figure.demo)
 
 
 def compilation(figure: Figure5) -> HTML:
@@ -135,7 +127,7 @@ def compilation(figure: Figure5) -> HTML:
         f"{figure.rows[0].result['layers']} layers. Two-qubit gates as a chip counts them (an RZZ is two), depth in "
         "native gates. Every step leaves each <Z> as it was."
     )
-    return table(html.escape(notes) + (DEMO if figure.demo else ""), ["", "two-qubit gates", "depth"], lines)
+    return table(notes, ["", "two-qubit gates", "depth"], rows_of(lines), figure.demo)
 
 
 def replays(figure: Figure5) -> HTML:
@@ -162,7 +154,7 @@ def replays(figure: Figure5) -> HTML:
         "chip; they are not measurements of a quantum computer."
     )
     heads = ["", "source", "chip", "shots", "texts", "ideal", "from the counts", "error of <Z> (rms)"]
-    return table(html.escape(f"{notes} {figure.submission}"), [html.escape(head) for head in heads], lines)
+    return table(f"{notes} {figure.submission}", heads, rows_of(lines))
 
 
 def condition_figure(figure: Figure5) -> Any:
@@ -241,7 +233,7 @@ def subset_sizes(figure: Figure5) -> HTML:
     lines = [[value, first(found)] for value, found in zip(ends, sizes, strict=True)]
     lines.append(["both", first(both)])
     notes = f"Numbers of test texts, up to {largest:,}, of which a whole number right prints as the paper's accuracy."
-    return table(html.escape(notes), ["accuracy in the paper", "possible sizes of the subset, smallest first"], lines)
+    return table(notes, ["accuracy in the paper", "possible sizes of the subset, smallest first"], rows_of(lines))
 
 
 def provenance_strip(figure: Figure5) -> HTML:

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from qdllm_utils.config import TASKS, changed
-from qdllm_utils.evidence import paper, tables
+from qdllm_utils.evidence import markup, paper, tables
 from qdllm_utils.evidence.experiments import Comparison, Experiment, TeacherRun
-from qdllm_utils.evidence.markup import DEMO
 from qdllm_utils.evidence.store import Row, Store
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.texts.data import Source
@@ -135,26 +134,22 @@ def verdict(related: Related) -> tables.HTML:
 
 def badge(related: Related) -> str:
     """The mark of the demo scale."""
-    return DEMO if related.parameters.scale == "demo" else ""
+    return markup.DEMO if related.parameters.scale == "demo" else ""
 
 
 def table(related: Related) -> tables.HTML:
     """A block for each task: every student's metrics, its parameters, and QD-LLM's lead over it."""
     heads = [tables.METRICS[name] for name in COLUMNS] + ["QD-LLM's lead (Acc)", "parameters"]
-    lines = [f"<caption>{caption(related)}</caption>", "<thead><tr><th scope='col'></th>"]
-    lines += [f'<th scope="col">{html.escape(head)}</th>' for head in heads] + ["</tr></thead><tbody>"]
+    lines = []
     for task, comparison in related.tasks.items():
-        lines.append(
-            f'<tr class="qd-group"><th colspan="{1 + len(heads)}" scope="rowgroup">'
-            f"<span>{html.escape(comparison.title)}</span></th></tr>"
-        )
+        lines.append(markup.group(comparison.title, 1 + len(heads)))
         for student, rows in comparison.runs[0].students.items():
             lines.append(f"<tr>{head(student, rows[0])}")
             for metric in COLUMNS:
                 printed = paper.compression(task, "overall", "quantum", metric) if student == "quantum" else None
                 lines.append(tables.cell(by_seed(comparison, student, metric), metric, printed))
             lines.append(lead(comparison, student) + f"<td>{tables.count(rows[0].result['parameters'])}</td></tr>")
-    return tables.HTML(f'<div class="qd-table" tabindex="0"><table>{"".join(lines)}</tbody></table></div>')
+    return markup.table(markup.HTML(caption(related)), ["", *heads], lines)
 
 
 def head(student: str, row: Row) -> str:
