@@ -13,7 +13,8 @@ from qdllm_utils.errors import InputError, choose
 class Task:
     """A classification task of the paper: its table, its folder in the authors' data, its classes.
 
-    teacher_epochs: of fine-tuning a small pre-trained teacher; more on the small corpus, chosen on validation.
+    teacher_epochs, teacher_learning_rate, teacher_by_length: of fine-tuning a small pre-trained teacher, chosen on
+    validation (see TeacherSpec); the small corpus wants more epochs, a lower rate, and batches in random order.
     """
 
     name: str
@@ -22,13 +23,15 @@ class Task:
     folder: str
     classes: tuple[str, ...]
     teacher_epochs: int = 3
+    teacher_learning_rate: float = 1e-3
+    teacher_by_length: bool = True
 
 
 TASKS = {
     task.name: task
     for task in (
         Task("emotion", "Emotion analysis", "table4", "senti", ("neg", "pos")),
-        Task("hiding", "Hiding detection", "table5", "stega", ("neg", "pos"), teacher_epochs=6),
+        Task("hiding", "Hiding detection", "table5", "stega", ("neg", "pos"), 6, 5e-4, teacher_by_length=False),
         Task("thematic", "Thematic analysis", "table6", "topic", ("business", "sci", "sport", "world")),
     )
 }
@@ -64,7 +67,9 @@ SCALES = {
     )
 }
 
-POOLINGS = ("last", "mean", "cls")
+FROZEN_POOLINGS = ("last", "mean", "cls", "middle", "several")
+FINE_TUNED_POOLINGS = ("distilled", "teacher")
+POOLINGS = FROZEN_POOLINGS + FINE_TUNED_POOLINGS
 SCALINGS = ("minmax", "tanh")
 DIVERGENCES = ("jensen_shannon", "released")
 SCHEDULES = ("constant", "cosine")
@@ -76,8 +81,10 @@ LATER_KNOBS = ("soft",)  # came after the first published rows: named in a key o
 class Knobs:
     """Every knob of the quantum student and its training. The defaults are the preset `paper`.
 
-    layers, qubits: of the circuit. pooling: which hidden states of the embedder make E (last: the last
-    position after padding to 60 tokens, as released; mean: over the text's tokens; cls: the first).
+    layers, qubits: of the circuit. pooling: which hidden states make E. Of the frozen embedder: last (the last
+    position after padding to 60 tokens, as released), mean (over the text's tokens), cls (the first), middle (the
+    mean at half depth), several (cls, mean and maximum side by side). Fine-tuned, mean over tokens: distilled (the
+    embedder, from the teacher's outputs), teacher (a BERT teacher's own states).
     scaling: how Linear(E) becomes angles (minmax: per row to [0, 10] rad, as released; tanh: E standardised
     on the training rows, z = pi/2 (1 + tanh)). alpha, temperature, divergence: of the loss (paper, eq. 14).
     soft: which divergences from the teacher it holds (paper, Table 7); cross-entropy alone is alpha = 0.

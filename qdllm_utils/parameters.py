@@ -71,8 +71,8 @@ def read_parameters(namespace: dict[str, Any]) -> Parameters:
     if values.get("seeds") is not None and not 1 <= values["seeds"] <= 1000:
         raise InputError(f"seeds is {values['seeds']}: it must be a whole number from 1 to 1000.")
     parameters = Parameters(values)
-    if values.get("preset") is not None:
-        _ = parameters.knobs
+    if values.get("preset") is not None and parameters.knobs.pooling == "teacher":
+        check_states(parameters.teachers)
     return parameters
 
 
@@ -82,6 +82,15 @@ def check_teacher(teacher: str | None) -> None:
         raise InputError(
             f"Unknown teacher {teacher!r}: choose one of {', '.join(NAMED)}, all, "
             "a hub id (owner/name) or the path of a local folder (./name)."
+        )
+
+
+def check_states(teachers: tuple[str, ...]) -> None:
+    """The pooling `teacher` needs a teacher whose states are kept, which the five LLMs' are not."""
+    for teacher in set(teachers) & set(PAPER_TEACHERS):
+        raise InputError(
+            f"pooling is teacher, and the states of {teacher} are not kept: choose another pooling, or the teacher "
+            "minilm or another BERT."
         )
 
 

@@ -5,18 +5,18 @@ and batch order. Every student of a table sees the same split and the same teach
 """
 
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from qdllm_utils.config import TASKS, Knobs, Scale, Task
+from qdllm_utils.config import FINE_TUNED_POOLINGS, FROZEN_POOLINGS, TASKS, Knobs, Scale, Task
 from qdllm_utils.evidence.store import Row, Store
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.texts import pretrained
 from qdllm_utils.texts.data import Source, split
-from qdllm_utils.texts.teacher_specs import TeacherSpec, hub_name, teacher_spec
+from qdllm_utils.texts.teacher_specs import TeacherSpec, embedder_spec, hub_name, teacher_spec
 
 STUDENTS = ("tinybert", "minillm", "distilbert", "pkd", "quantum")
 SPLIT_SEED = 0
@@ -57,18 +57,20 @@ class Experiment:
     @cached_property
     def teacher_identity(self) -> dict[str, Any]:
         """What identifies the fine-tuned teacher."""
-        spec = asdict(self.teacher_spec)
-        spec.pop("name")
-        return {"kind": "teacher", "recipe": RECIPE, "data": self.data_identity, **spec}
+        return {"kind": "teacher", "recipe": RECIPE, "data": self.data_identity, **self.teacher_spec.identity}
 
-    @property
-    def embedding_identity(self) -> dict[str, Any]:
-        """What identifies the frozen embeddings of the texts."""
-        return {
+    def embedding_identity(self, pooling: str) -> dict[str, Any]:
+        """What identifies the embeddings of the texts: a fine-tuned pooling also by what it was tuned on."""
+        identity = {
             "kind": "embedding",
             "data": self.data_identity,
             "embedder": pretrained.EMBEDDERS[self.scale.embedder],
         }
+        if pooling in FINE_TUNED_POOLINGS:
+            identity |= {"fine_tuned": pooling, "teacher": self.teacher_identity}
+        if pooling == "distilled":
+            identity["training"] = embedder_spec(self.scale, TASKS[self.source.task]).identity
+        return identity
 
     def student_identity(self, student: str, seed: int) -> dict[str, Any]:
         """What identifies one trained student; a related-task baseline has data where the others have a teacher."""
@@ -76,7 +78,7 @@ class Experiment:
 
         identity: dict[str, Any] = {"kind": "student", "recipe": RECIPE, "student": student, "seed": seed}
         if student in ON_EMBEDDINGS:
-            identity |= {"embedding": self.embedding_identity, "knobs": self.knobs.identity}
+            identity |= {"embedding": self.embedding_identity(self.knobs.pooling), "knobs": self.knobs.identity}
         else:
             baseline = BASELINES.get(student) or RELATED[student]
             identity |= {
@@ -86,8 +88,8 @@ class Experiment:
             }
         if student not in RELATED:
             return identity | {"teacher": self.teacher_identity}
-        if self.pooling(student):
-            identity["embedding"] = self.embedding_identity
+        if pooling := self.pooling(student):
+            identity["embedding"] = self.embedding_identity(pooling)
         return identity | {"data": self.data_identity}
 
     def pooling(self, student: str) -> str | None:
@@ -133,16 +135,37 @@ class Experiment:
         return result, {"logits": output.logits, **adapter}
 
     def embeddings(self, pooling: str) -> np.ndarray:
-        """The frozen embeddings of all texts for a pooling, (N, d)."""
+        """The embeddings of all texts for a pooling, (N, d); the frozen ones are computed all at once.
 
-        def compute() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-            from qdllm_utils.texts.embeddings import embed
+        Raises InputError for the pooling `teacher` of a teacher that is no BERT.
+        """
+        identity = self.embedding_identity(pooling)
+        compute, label = self.compute_frozen, "frozen embeddings"
+        if pooling in FINE_TUNED_POOLINGS:
+            compute, label = partial(self.compute_fine_tuned, pooling), f"embeddings, {pooling}"
+        else:
+            identity["poolings"] = list(FROZEN_POOLINGS)
+        return self.store.get(identity, compute, label, arrays=True).arrays[pooling]
 
-            pooled = embed(list(self.source.corpus.texts), self.scale.embedder)
-            return {"dimension": pooled["mean"].shape[1]}, pooled
+    def compute_frozen(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Every pooling of the frozen embedder."""
+        from qdllm_utils.texts.embeddings import embed
 
-        row = self.store.get(self.embedding_identity, compute, "frozen embeddings", arrays=True)
-        return row.arrays[pooling]
+        pooled = embed(list(self.source.corpus.texts), self.scale.embedder)
+        return {"dimension": pooled["mean"].shape[1]}, pooled
+
+    def compute_fine_tuned(self, pooling: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """One pooling of a fine-tuned encoder."""
+        from qdllm_utils.texts import fine_tuned
+
+        corpus = self.source.corpus
+        texts, arrays = list(corpus.texts), self.teacher_row(arrays=True).arrays
+        if pooling == "teacher":
+            found = fine_tuned.of_teacher(self.teacher_spec, adapter_of(arrays), texts, len(corpus.classes))
+        else:
+            spec, rows = embedder_spec(self.scale, TASKS[self.source.task]), split(corpus.labels, SPLIT_SEED)
+            found = fine_tuned.distilled(spec, arrays["logits"], texts, corpus.labels, rows)
+        return {"dimension": found.shape[1]}, {pooling: found}
 
     def student_rows(self, students: tuple[str, ...], seeds: range) -> dict[str, list[Row]]:
         """The rows of every student and seed, in the order of the seeds; missing ones are trained."""
@@ -205,14 +228,15 @@ class Experiment:
                         features=features,
                         texts=() if pooling else corpus.texts,
                         teacher=None if related else self.teacher_spec,
-                        adapter={
-                            name.removeprefix("adapter/"): values
-                            for name, values in teacher.items()
-                            if name.startswith("adapter/") and not at_once and not related
-                        },
+                        adapter={} if at_once or related else adapter_of(teacher),
                     )
                 )
         return jobs
+
+
+def adapter_of(teacher: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The adapter among the arrays of a teacher's row; {} where the teacher is no BERT."""
+    return {name.removeprefix("adapter/"): v for name, v in teacher.items() if name.startswith("adapter/")}
 
 
 @dataclass(frozen=True)

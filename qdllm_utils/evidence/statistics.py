@@ -145,17 +145,22 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     return adjusted
 
 
-def corrected(family: Mapping[str, Difference]) -> dict[str, Difference]:
-    """The differences of a declared family with Holm's p, and what is detectable at the level of its first step."""
-    adjusted = holm([difference.p for difference in family.values()])
+def corrected(family: Mapping[str, Difference], size: int | None = None) -> dict[str, Difference]:
+    """The differences of a declared family with Holm's p, and what is detectable at the level of its first step.
+
+    size: of the family where more was tried than is tested here; what is not tested counts with p = 1.
+    """
+    size = size or len(family)
+    untested = [1.0] * (size - len(family))
+    adjusted = holm([difference.p for difference in family.values()] + untested)
     return {
         name: replace(
             difference,
             adjusted=float(p),
-            family=len(family),
-            detectable=smallest_detectable(difference.values, len(family)),
+            family=size,
+            detectable=smallest_detectable(difference.values, size),
         )
-        for (name, difference), p in zip(family.items(), adjusted, strict=True)
+        for (name, difference), p in zip(family.items(), adjusted, strict=False)
     }
 
 

@@ -68,9 +68,9 @@ class Outcome:
         return int(result.get("stored_bytes", 4 * result["parameters"]))
 
 
-def number_of_seeds(parameters: Parameters) -> range:
-    """The seeds asked for; by default 2 at the demo scale and 10 at the others."""
-    return range(parameters.values["seeds"] or (DEMO_SEEDS if parameters.scale == "demo" else SEEDS))
+def number_of_seeds(parameters: Parameters, default: int = SEEDS) -> range:
+    """The seeds asked for; by default 2 at the demo scale and `default` at the others."""
+    return range(parameters.values["seeds"] or (DEMO_SEEDS if parameters.scale == "demo" else default))
 
 
 def tasks_of(parameters: Parameters) -> list[str]:

@@ -1,6 +1,7 @@
 """Which teachers there are and how each is made; light, so that a name can be checked before torch is loaded."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from qdllm_utils.config import Scale, Task
 from qdllm_utils.texts import pretrained
@@ -30,7 +31,8 @@ class TeacherSpec:
     """How a teacher is made; this, the data and the split are a teacher's identity.
 
     model: hub id, `twin of <hub id>`, or a hash of a local folder. rank: of LoRA (alpha = 2 rank).
-    targets: the adapted modules, empty for PEFT's own choice for the model's type.
+    targets: the adapted modules, empty for PEFT's own choice for the model's type. by_length: batches of texts of
+    like length, which pad less; else in random order.
     """
 
     name: str
@@ -42,6 +44,13 @@ class TeacherSpec:
     batch_size: int
     pretraining_steps: int = 0
     seed: int = 0
+    by_length: bool = True
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The fields as they stand in a row's key; by_length, which came later, only where it is False."""
+        left_out = ("name", "by_length") if self.by_length else ("name",)
+        return {field: value for field, value in asdict(self).items() if field not in left_out}
 
     @property
     def twin(self) -> bool:
@@ -54,15 +63,21 @@ def teacher_spec(name: str, scale: Scale, task: Task) -> TeacherSpec:
 
     Ranks: 64 as the paper's text says for the LLMs, 16 for MiniLM and other small models, 8 for twins.
     """
-    if name not in NAMED:
-        return TeacherSpec(name, pretrained.identity(name), (), 16, 1e-3, task.teacher_epochs, 32)
+    if name not in NAMED or name == "minilm":
+        model, targets = pretrained.identity(name), NAMED[name].targets if name in NAMED else ()
+        rate, epochs = task.teacher_learning_rate, task.teacher_epochs
+        return TeacherSpec(name, model, targets, 16, rate, epochs, 32, by_length=task.teacher_by_length)
     named = NAMED[name]
-    if name == "minilm":
-        return TeacherSpec(name, named.hub, named.targets, 16, 1e-3, task.teacher_epochs, 32)
     if scale.twins:
         steps = scale.pretraining_steps
         return TeacherSpec(name, f"twin of {named.hub}", named.targets, 8, 3e-3, 5, 8, steps)
     return TeacherSpec(name, named.hub, named.targets, 64, 2e-4, 3, 16)
+
+
+def embedder_spec(scale: Scale, task: Task) -> TeacherSpec:
+    """How the scale's embedder is fine-tuned where it learns from a teacher: as a teacher of its kind is."""
+    name = scale.embedder
+    return teacher_spec(name if name in NAMED else pretrained.EMBEDDERS[name], scale, task)
 
 
 def hub_name(name: str) -> str:

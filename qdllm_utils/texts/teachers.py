@@ -36,7 +36,11 @@ class TeacherOutput:
 def fine_tune(
     spec: TeacherSpec, texts: list[str], labels: np.ndarray, rows: dict[str, np.ndarray], classes: int
 ) -> TeacherOutput:
-    """Fine-tune a teacher on rows["train"], keep its best validation epoch, merge, and run it on all texts."""
+    """Fine-tune a model on rows["train"], keep its best validation epoch, merge, and run it on all texts.
+
+    labels: a class a text (N,), or class probabilities (N, C) to be learnt by cross-entropy against them, which is
+    how an embedder learns from a teacher.
+    """
     from peft import LoraConfig, TaskType, get_peft_model, get_peft_model_state_dict
     from transformers import DataCollatorWithPadding, Trainer
 
@@ -56,7 +60,7 @@ def fine_tune(
             config.target_modules = "all-linear"
             peft_model = get_peft_model(model, config)
         encoded = [
-            {**tokenizer(text, truncation=True, max_length=MAX_TOKENS), "labels": int(label)}
+            {**tokenizer(text, truncation=True, max_length=MAX_TOKENS), "labels": label.tolist()}
             for text, label in zip(texts, labels, strict=True)
         ]
         trainer: Any = Trainer(
@@ -65,7 +69,8 @@ def fine_tune(
             train_dataset=[encoded[row] for row in rows["train"]],
             eval_dataset=[encoded[row] for row in rows["validation"]],
             data_collator=DataCollatorWithPadding(tokenizer),
-            compute_metrics=lambda pair: {"accuracy": float((pair[0].argmax(-1) == pair[1]).mean())},
+            compute_metrics=lambda pair: {"accuracy": float((pair[0].argmax(-1) == classes_of(pair[1])).mean())},
+            compute_loss_func=against_probabilities if labels.ndim == 2 else None,
         )
         plain_progress(trainer)
         trainer.train()
@@ -84,6 +89,16 @@ def fine_tune(
     return TeacherOutput(logits, parameters, lora_parameters, adapter)
 
 
+def classes_of(labels: np.ndarray) -> np.ndarray:
+    """The class of each text (N,), from classes or class probabilities."""
+    return labels if labels.ndim == 1 else labels.argmax(axis=1)
+
+
+def against_probabilities(output: Any, labels: torch.Tensor, **_: Any) -> torch.Tensor:
+    """Cross-entropy of the logits (B, C) against class probabilities (B, C), batch mean."""
+    return torch.nn.functional.cross_entropy(output.logits.float(), labels)
+
+
 def training_arguments(spec: TeacherSpec, output: str) -> Any:
     """How transformers' Trainer is run; bf16 and gradient checkpointing on a GPU."""
     from transformers import TrainingArguments
@@ -97,7 +112,7 @@ def training_arguments(spec: TeacherSpec, output: str) -> Any:
         learning_rate=spec.learning_rate,
         lr_scheduler_type="linear",
         warmup_steps=0.1,
-        train_sampling_strategy="group_by_length",
+        train_sampling_strategy="group_by_length" if spec.by_length else "random",
         eval_strategy="epoch",
         save_strategy="epoch",
         save_total_limit=1,
