@@ -28,9 +28,9 @@ FEATURES = {
 }
 STEPS = {
     "tuning": "tuned training",
-    "student": "better student",
+    "student": "another student",
     "frozen": "better frozen feature",
-    "both": "better student, then",
+    "both": "another student on that",
     "fine_tuned": "fine-tuned feature",
 }
 

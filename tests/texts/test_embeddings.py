@@ -18,7 +18,7 @@ def embedded():
 
 @pytest.fixture(scope="module")
 def states():
-    """The hidden states of each text alone, cut to 60 tokens: unpadded (T, d), and padded with id 0 to (60, d)."""
+    """The states of each text alone, cut to 60 tokens: last layer, the same padded with id 0, third of six layers."""
     tokenizer = AutoTokenizer.from_pretrained(minilm_folder())
     model = AutoModel.from_pretrained(minilm_folder()).eval()
     found = []
@@ -28,27 +28,30 @@ def states():
         padded = torch.tensor([ids + [0] * (60 - len(ids))])
         mask = torch.tensor([[1] * len(ids) + [0] * (60 - len(ids))])
         with torch.no_grad():
-            alone = model(input_ids=torch.tensor([ids])).last_hidden_state[0]
+            layers = model(input_ids=torch.tensor([ids]), output_hidden_states=True)
+            alone, third = layers.last_hidden_state[0], layers.hidden_states[3][0]
             long = model(input_ids=padded, attention_mask=mask).last_hidden_state[0]
-        found.append((alone.numpy(), long.numpy()))
+        found.append((alone.numpy(), long.numpy(), third.numpy()))
     return found
 
 
 def test_the_texts_reach_from_a_few_tokens_to_beyond_the_cut(states):
-    assert [len(alone) for alone, _ in states] == [7, 3, 60]
+    assert [len(alone) for alone, *_ in states] == [7, 3, 60]
 
 
 @pytest.mark.parametrize(
     ("pooling", "of_states"),
     [
-        ("mean", lambda alone, long: alone.mean(axis=0)),
-        ("cls", lambda alone, long: alone[0]),
-        ("last", lambda alone, long: long[59]),
+        ("mean", lambda alone, long, third: alone.mean(axis=0)),
+        ("cls", lambda alone, long, third: alone[0]),
+        ("last", lambda alone, long, third: long[59]),
+        ("middle", lambda alone, long, third: third.mean(axis=0)),
+        ("several", lambda alone, long, third: np.concatenate([alone[0], alone.mean(axis=0), alone.max(axis=0)])),
     ],
 )
 def test_a_pooling_is_what_it_is_named_after(embedded, states, pooling, of_states):
-    expected = np.stack([of_states(*pair) for pair in states])
-    assert embedded[pooling].shape == (3, 384) and embedded[pooling].dtype == np.float32
+    expected = np.stack([of_states(*layers) for layers in states])
+    assert embedded[pooling].shape == expected.shape and embedded[pooling].dtype == np.float32
     np.testing.assert_allclose(embedded[pooling], expected, atol=1e-5)
 
 

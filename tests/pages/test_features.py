@@ -1,0 +1,104 @@
+"""Features against students: steps are chosen on validation, told on the test rows, and shown whole."""
+
+import re
+
+import numpy as np
+import pytest
+
+from qdllm_utils.evidence import plots
+from qdllm_utils.evidence.experiments import Comparison
+from qdllm_utils.evidence.statistics import corrected, paired
+from qdllm_utils.evidence.store import Row, Store
+from qdllm_utils.pages import feature_views, features
+from qdllm_utils.pages.arms import Outcome
+from qdllm_utils.pages.features import FEATURES, STEPS, STUDENTS, Features, Panel
+from qdllm_utils.parameters import Parameters
+
+TITLES = dict(zip(STUDENTS, ("QD-LLM", "cos", "MLP", "probe"), strict=True))
+VALUES = {"scale": "cpu", "teacher": "minilm", "task": "hiding", "seeds": 10, "refresh": False}
+NOISE = np.linspace(-0.005, 0.005, 10)
+
+
+def outcome(title: str, accuracy: float, validation: float) -> Outcome:
+    made = {"parameters": 100, "size": "384 x 2", "validation": validation}
+    identity = {"kind": "student", "student": title}
+    rows = [Row(identity | {"seed": s}, made | {"acc": accuracy + d}, {}) for s, d in enumerate(NOISE)]
+    return Outcome(title, rows, {}, "0.01")
+
+
+def grid(without: tuple[str, ...] = ()) -> dict[str, dict[str, Outcome]]:
+    """Validation prefers the MLP, `middle` and `teacher`; the test rows prefer the probe, `several` and `distilled`."""
+    found = {}
+    for feature in FEATURES:
+        gain = {"middle": 0.05, "several": 0.07, "distilled": 0.09, "teacher": 0.08}.get(feature, 0.0)
+        preferred = {"middle": 0.03, "teacher": 0.06, "distilled": 0.05}.get(feature, 0.0)
+        if feature not in without:
+            found[feature] = {
+                student: outcome(
+                    TITLES[student],
+                    0.6 + gain + {"mlp": 0.02, "linear": 0.04}.get(student, 0),
+                    0.5 + preferred + {"mlp": 0.03, "linear": 0.01}.get(student, 0),
+                )
+                for student in STUDENTS
+            }
+    return found
+
+
+def page(without: tuple[str, ...] = ()) -> Features:
+    published = outcome("QD-LLM", 0.6, 0.5)
+    teacher = Row({"kind": "teacher", "pretraining_steps": 0}, {"name": "minilm", "acc": 0.7}, {})
+    made = grid(without)
+    panel = Panel("Hiding", teacher, published, made, list(without), features.steps(published, made))
+    parameters = Parameters(VALUES)
+    return Features(parameters, [panel], Comparison("", "authors", None, parameters, [], Store()))
+
+
+def test_each_step_goes_where_validation_points():
+    steps = page().panels[0].steps
+    assert [(step.before, step.after) for step in steps.values()] == [
+        ("preset paper", "preset tuned"),
+        ("QD-LLM", "MLP"),
+        ("last", "middle"),
+        ("QD-LLM", "MLP"),
+        ("middle", "teacher"),
+    ]
+    assert [step.difference.mean for step in steps.values()] == pytest.approx([0, 2, 5, 2, 3])
+    assert {step.difference.family for step in steps.values()} == {len(STEPS)}
+
+
+def test_a_teacher_without_states_leaves_its_feature_out_and_says_so():
+    shown = page(without=("teacher",))
+    assert shown.panels[0].steps["fine_tuned"].after == "distilled"
+    assert "this teacher keeps no states" in str(feature_views.grid_table(shown))
+
+
+def test_the_sentences_say_what_the_steps_say():
+    (sentence,) = features.conclusions(page())
+    assert "gives QD-LLM +0.0 [+0.0, +0.0] points (preset tuned; inconclusive)" in sentence
+    assert "the frozen feature that validation prefers +5.0 [+5.0, +5.0] points (middle; a gain)" in sentence
+    assert features.answer(page()) == (
+        "Of 1 task, a better frozen feature is a certain gain in 1, a fine-tuned one on top of it in 1; another "
+        "student is one on the released feature in 1, on the better feature in 1."
+    )
+
+
+def test_the_tables_and_the_figures_show_every_feature_student_and_step():
+    shown = page()
+    for table in (feature_views.grid_table(shown), feature_views.steps_table(shown)):
+        columns = str(table).count('scope="col"')
+        lines = re.findall(r'<tr><th scope="row">.*?</tr>', str(table))
+        assert lines and all(line.count("<td>") == columns - 1 for line in lines) and "demo" not in str(table)
+    assert len(re.findall(r'<tr><th scope="row">', str(feature_views.grid_table(shown)))) == 1 + len(FEATURES)
+    figure = feature_views.accuracy_on_features(shown)
+    (axis,) = figure.axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == list(FEATURES.values())
+    assert len(axis.containers) == len(FEATURES) * len(STUDENTS)
+    forest = plots.forest(shown.groups(), "before", shown.demo)
+    assert [label.get_text() for label in forest.axes[0].get_yticklabels()] == list(STEPS.values())
+
+
+def test_what_was_tried_and_not_tested_counts_in_the_family():
+    tested = {"a": paired([1.0, 2, 3, 2, 1, 2, 3, 2, 1, 3], [0.0] * 10)}
+    alone, among = corrected(tested)["a"], corrected(tested, 20)["a"]
+    assert among.adjusted == pytest.approx(20 * alone.adjusted) == pytest.approx(20 * 2 / 2**10)
+    assert among.family == 20 and among.detectable > alone.detectable
