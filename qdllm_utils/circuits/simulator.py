@@ -16,6 +16,7 @@ from qdllm_utils.circuits.ansatz import Circuit, Gate
 from qdllm_utils.circuits.program import Step, cnot_gather, program, signs
 
 GROUP = 6  # neighbouring qubits whose 2 x 2 matrices are multiplied out into one 64 x 64 matrix
+SAMPLE_GROUP = 2  # the same where each sample has matrices of its own, which no fast matrix product serves
 BACKENDS = ("auto", "numba", "torch")
 
 log = logging.getLogger(__name__)
@@ -195,9 +196,9 @@ def product_state(matrices: list[Tensor]) -> Tensor:
 
 
 def group_matrices(matrices: list[Tensor]) -> list[tuple[int, Tensor]]:
-    """The matrices multiplied out over `GROUP` neighbouring qubits, (..., g, g), after the first of them."""
-    groups = range(0, len(matrices), GROUP)
-    return [(first, reduce(kronecker, matrices[first : first + GROUP])) for first in groups]
+    """The matrices multiplied out over neighbouring qubits, (..., 1 or B, g, g), after the first of them."""
+    size = GROUP if all(matrix.shape[-3] == 1 for matrix in matrices) else SAMPLE_GROUP
+    return [(first, reduce(kronecker, matrices[first : first + size])) for first in range(0, len(matrices), size)]
 
 
 def rotate(states: Tensor, blocks: list[tuple[int, Tensor]]) -> Tensor:

@@ -64,13 +64,14 @@ class Search:
 
 
 def budgets_of(parameters: Parameters) -> tuple[int, ...]:
-    """The budget asked for; by default the smallest at the demo scale and all at the others."""
-    budget = parameters.values["budget"]
-    if budget is None:
+    """The budgets asked for; by default the smallest at the demo scale and all at the others."""
+    asked = parameters.values["budgets"]
+    if asked is None:
         return BUDGETS[:1] if parameters.scale == "demo" else BUDGETS
-    if budget not in BUDGETS:
-        raise InputError(f"budget is {budget}: choose one of {', '.join(map(str, BUDGETS))}.")
-    return (budget,)
+    numbers = [number.strip() for number in asked.split(",")]
+    if unknown := [number for number in numbers if number not in map(str, BUDGETS)]:
+        raise InputError(f"budgets has {unknown[0]!r}: choose some of {', '.join(map(str, BUDGETS))}.")
+    return tuple(budget for budget in BUDGETS if str(budget) in numbers)
 
 
 def run(parameters: Parameters) -> Search:
