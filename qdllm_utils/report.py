@@ -20,9 +20,10 @@ from typing import Any
 import nbformat
 import papermill
 
-from qdllm_utils.config import SCALES, TASKS
+from qdllm_utils.config import PRESETS, SCALES, TASKS, Knobs
 from qdllm_utils.errors import InputError, choose
 from qdllm_utils.evidence import status
+from qdllm_utils.evidence.experiments import STUDENTS
 
 ROOT = Path(__file__).parents[1]
 
@@ -164,9 +165,21 @@ def publish(pages: list[Path], book: Path = ROOT / "book") -> None:
         identity = json.loads(row.read_text())["identity"]
         data = identity.get("data") or identity.get("teacher", {}).get("data", {})
         if identity["kind"] != "embedding" and data.get("fingerprint") in fingerprints:
-            for file in (row, row.with_suffix(".npz")):
-                if file.exists():
-                    shutil.copy(file, book / "results")
+            shutil.copy(row, book / "results")
+            if wanted_whole(identity) and row.with_suffix(".npz").exists():
+                shutil.copy(row.with_suffix(".npz"), book / "results")
+
+
+def wanted_whole(identity: dict[str, Any]) -> bool:
+    """Whether a row's arrays are published too: not of the thousands of arms that are no student of Tables 4 to 6.
+
+    The quantum student's are where it stands at a preset. What other arms lack, a run that needs it computes again.
+    """
+    if identity["kind"] != "student":
+        return True
+    if identity["student"] == "quantum":
+        return Knobs(**identity["knobs"]) in PRESETS.values()
+    return identity["student"] in STUDENTS
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def test_all_rows_in_the_book_match_their_checksum_and_name():
     for path in rows:
         identity = json.loads(path.read_text())["identity"]
         assert path.stem == key_of(identity)
-        read(path, identity, arrays=True)
+        read(path, identity, arrays=path.with_suffix(".npz").exists())
 
 
 @pytest.mark.parametrize(("task", "measured_first"), [("hiding", 0.741), ("thematic", 0.909)])

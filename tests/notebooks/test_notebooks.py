@@ -7,12 +7,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from qdllm_utils import report
-from qdllm_utils.config import TASKS
+from qdllm_utils.config import TASKS, knobs
 from qdllm_utils.errors import InputError
 from qdllm_utils.evidence import paper
+from qdllm_utils.evidence import store as store_module
 from qdllm_utils.evidence.store import Row, Store
 from qdllm_utils.texts.data import authors_fingerprint
 
@@ -186,3 +188,27 @@ def test_a_demo_page_never_replaces_another_and_a_demo_row_is_never_published(tm
     assert report.is_demo(book / "executed" / "b.ipynb") and "a.ipynb: the page that stands" in capsys.readouterr().out
     (published,) = (book / "results").iterdir()
     assert authors_fingerprint(TASKS["hiding"]) in published.read_text()
+
+
+def test_arrays_are_published_of_the_tables_students_at_a_preset_and_of_no_other_arm(tmp_path, monkeypatch):
+    monkeypatch.setenv("QDLLM_STORE", str(tmp_path / "store"))
+    data = {"data": {"fingerprint": authors_fingerprint(TASKS["hiding"])}}
+    student = data | {"kind": "student", "seed": 0}
+    tuned, other = knobs("tuned").identity, knobs("tuned", pooling="middle").identity
+    whole = [
+        data | {"kind": "teacher"},
+        data | {"kind": "surrogate"},
+        student | {"student": "pkd"},
+        student | {"student": "quantum", "knobs": tuned},
+    ]
+    bare = [student | {"student": "quantum", "knobs": other}, student | {"student": "linear", "knobs": tuned}]
+    rows = [Row(identity, {}, {}, {"weights": np.ones(2)}) for identity in whole + bare]
+    store, book = Store(), tmp_path / "book"
+    for row in rows:
+        store.save(row)
+    report.publish([], book)
+    assert {path.stem for path in (book / "results").glob("*.json")} == {row.key for row in rows}
+    assert {path.stem for path in (book / "results").glob("*.npz")} == {row.key for row in rows[: len(whole)]}
+    monkeypatch.setattr(store_module, "PUBLISHED", book / "results")
+    monkeypatch.setenv("QDLLM_STORE", str(tmp_path / "empty"))
+    assert all(Store().load(identity) for identity in whole + bare)
