@@ -1,11 +1,14 @@
 """The published rows: they load, they say what they are, and on the authors' data they come out again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from qdllm_utils.config import SCALES, TASKS, knobs
 from qdllm_utils.evidence.experiments import STUDENTS, Experiment
 from qdllm_utils.evidence.store import PUBLISHED, Store
+from qdllm_utils.pages import controls
 from qdllm_utils.texts.data import Source
 
 STUDENT_SETTINGS = (("paper", {}), ("paper", {"layers": 2, "pooling": "mean"}), ("released", {}), ("tuned", {}))
@@ -28,11 +31,20 @@ def test_published_rows_are_there_and_measured(task):
     assert teacher is not None and teacher.arrays["logits"].shape[1] == len(TASKS[task].classes)
 
 
-@pytest.mark.parametrize("task", ["hiding", "thematic"])
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(("preset", "changes"), STUDENT_SETTINGS)
 def test_quantum_student_is_published_at_every_preset(task, preset, changes):
     published = experiment(task, preset, **changes)
     assert all(published.store.load(published.student_identity("quantum", seed)) for seed in range(3))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_controls_are_published_on_ten_seeds(task):
+    published = experiment(task, "paper")
+    for arm in controls.arms():
+        chosen = replace(published.knobs, alpha=published.knobs.alpha if arm.distilled else 0.0)
+        arms = replace(published, knobs=chosen)
+        assert all(arms.store.load(arms.student_identity(arm.student, seed)) for seed in range(10)), arm.title
 
 
 def test_all_rows_in_the_book_match_their_checksum_and_name():
