@@ -100,7 +100,7 @@ def forest(groups: dict[str, dict[str, Difference]], reference: str, demo: bool)
     """A forest plot: paired differences in points of accuracy with 95% intervals, a panel for each group.
 
     groups: {panel's title: {name: difference}}, the same names in each. Marker and colour tell the verdict. The
-    grey band is what the experiment could not have told from 0 in any comparison of the group.
+    grey bar of a comparison holds what it could not have told from 0.
     """
     style()
     names = list(next(iter(groups.values())))
@@ -118,12 +118,13 @@ def forest(groups: dict[str, dict[str, Difference]], reference: str, demo: bool)
         axis.set_visible(False)
     shown: dict[str, Any] = {}
     for axis, (title, group) in zip(axes.flat, groups.items(), strict=False):
-        band = max(difference.detectable for difference in group.values())
-        if math.isfinite(band):
-            shown["not detectable"] = axis.axvspan(-band, band, color="0.5", alpha=0.15, linewidth=0)
         axis.axvline(0, color="0.35", linewidth=1)
         for place, difference in enumerate(group.values()):
             marker, colour = VERDICT_STYLES[difference.verdict]
+            unseen = difference.detectable
+            if math.isfinite(unseen):
+                bar = axis.barh(place, 2 * unseen, left=-unseen, height=0.7, color="0.5", alpha=0.18, linewidth=0)
+                shown["not detectable"] = bar
             low, high = difference.mean - difference.low, difference.high - difference.mean
             shown[difference.verdict] = axis.errorbar(
                 difference.mean,

@@ -102,13 +102,13 @@ def conclusion(block: Block) -> str:
         return (
             f"{sentence} So few seeds cannot pass Holm's correction in a family of {family}, whatever the difference."
         )
-    largest = max(difference.detectable for difference in block.differences.values())
+    found = [difference.detectable for difference in block.differences.values()]
     texts = block.teacher.result["rows"]["test"]
     error = 100 * accuracy_error(mean(block.student.accuracies), texts)
     return (
-        f"{sentence} A difference of {largest:.1f} points would have been found in any comparison with a probability "
-        f"of 80%; one accuracy on {texts:,} test texts has a standard error of {error:.1f} points, which more seeds "
-        "do not lower."
+        f"{sentence} The smallest difference that would have been found with a probability of 80% lies between "
+        f"{min(found):.1f} and {max(found):.1f} points, from control to control; one accuracy on {texts:,} test texts "
+        f"has a standard error of {error:.1f} points, which more seeds do not lower."
     )
 
 

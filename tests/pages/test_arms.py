@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.container import BarContainer, ErrorbarContainer
 
 from qdllm_utils.config import SCALES, knobs
 from qdllm_utils.evidence import jobs, plots
@@ -141,8 +142,11 @@ def test_the_table_and_the_plot_show_every_arm():
     assert "+3.0 [" in shown and ">ahead<" in shown and ">behind<" in shown and ">reference<" in shown
     figure = plots.forest({"one": both.blocks[0].differences}, "student", demo=True)
     assert [text.get_text() for text in figure.texts] == ["demo"]
-    points = [container.lines[0].get_xdata()[0] for container in figure.axes[0].containers]
-    assert points == pytest.approx([d.mean for d in both.blocks[0].differences.values()])
+    differences, drawn = both.blocks[0].differences.values(), figure.axes[0].containers
+    points = [container.lines[0].get_xdata()[0] for container in drawn if isinstance(container, ErrorbarContainer)]
+    assert points == pytest.approx([d.mean for d in differences])
+    widths = [container.patches[0].get_width() for container in drawn if isinstance(container, BarContainer)]
+    assert widths == pytest.approx([2 * d.detectable for d in differences])
 
 
 def entry(family, title, stored_bytes, acc, validation):
