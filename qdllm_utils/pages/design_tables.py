@@ -27,6 +27,8 @@ def finalists_table(search: Search) -> HTML:
         f"nevertheless runs over all {search.tries} quantum designs tried. Difference: quantum − classical, paired by "
         f"seed, over {len(search.meetings[0].quantum.rows)} seeds, with its 95% bootstrap interval. Preset tuned."
     )
+    if search.left_out:
+        notes += f" Budgets declared and not run here: {', '.join(f'{budget:,}' for budget in search.left_out)}."
     return table(notes, ["", *columns], body, search.demo)
 
 

@@ -55,6 +55,11 @@ class Search:
         """The quantum designs screened, and as many classical ones."""
         return sum(len(meeting.screened["quantum"]) for meeting in self.meetings)
 
+    @property
+    def left_out(self) -> list[int]:
+        """The declared budgets that this run did not ask for."""
+        return [budget for budget in BUDGETS if budget not in {meeting.budget for meeting in self.meetings}]
+
     def groups(self) -> dict[str, dict[str, Difference]]:
         """The differences by task, for the forest plot."""
         found: dict[str, dict[str, Difference]] = {}

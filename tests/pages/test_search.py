@@ -84,6 +84,7 @@ def test_the_conclusion_and_the_tables_tell_how_many_were_tried(trained):
     assert "2 of the quantum finalists are ahead" in sentence and "0 behind, 0 inconclusive" in sentence
     finalists = str(design_tables.finalists_table(found))
     assert f"over all {found.tries} quantum designs" in finalists and finalists.count("reference") == 2
+    assert "not run here: 150, 300, 800, 4,500." in finalists
     screened = str(design_tables.screened_table(found))
     assert len(re.findall(r'<tr><th scope="row">', screened)) == 2 * found.tries
 
