@@ -39,6 +39,12 @@ class Parameters:
         return PAPER_TEACHERS if teacher == "all" else (teacher,)
 
     @property
+    def task_list(self) -> list[str]:
+        """The tasks asked for in `tasks`, in the paper's order."""
+        asked = [name.strip() for name in self.values["tasks"].split(",")]
+        return [task for task in TASKS if task in asked or "all" in asked]
+
+    @property
     def seed_list(self) -> range:
         """The student seeds, 0, 1, ... ; as many as asked for, or the scale's number."""
         return range(self.values["seeds"] or self.size.seeds)
@@ -64,8 +70,8 @@ def read_parameters(namespace: dict[str, Any]) -> Parameters:
     values = {name: convert(name, namespace[name], kind) for name, kind in declared.items()}
     if "scale" in values:
         choose(values["scale"], SCALES, "scale")
-    if values.get("task") is not None:
-        choose(values["task"], [*TASKS, "all"], "task")
+    for name in (values.get("tasks") or "all").split(","):
+        choose(name.strip(), [*TASKS, "all"], "task")
     if "teacher" in values:
         check_teacher(values["teacher"])
     if values.get("seeds") is not None and not 1 <= values["seeds"] <= 1000:

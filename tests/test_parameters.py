@@ -9,6 +9,7 @@ import textwrap
 import pytest
 
 from qdllm_utils.config import PRESETS
+from qdllm_utils.errors import InputError
 from qdllm_utils.parameters import read_parameters
 
 CELL = """
@@ -133,3 +134,22 @@ def test_checking_parameters_imports_nothing_heavy():
     assert "qdllm_utils.config" in loaded
     heavy = {"torch", "transformers", "sklearn", "numpy", "scipy", "pandas", "peft", "pennylane"}
     assert not heavy & set(loaded)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("all", ["emotion", "hiding", "thematic"]),
+        ("thematic, hiding", ["hiding", "thematic"]),
+        ("emotion", ["emotion"]),
+        ("hiding,hiding", ["hiding"]),
+    ],
+)
+def test_tasks_are_a_list_with_commas(given, expected):
+    assert read_parameters({"__annotations__": {"tasks": str}, "tasks": given}).task_list == expected
+
+
+@pytest.mark.parametrize("given", ["hidding", "hiding,", "hiding;emotion"])
+def test_an_unknown_task_is_refused(given):
+    with pytest.raises(InputError, match="task"):
+        read_parameters({"__annotations__": {"tasks": str}, "tasks": given})

@@ -75,8 +75,9 @@ def number_of_seeds(parameters: Parameters, default: int = SEEDS) -> range:
 
 def tasks_of(parameters: Parameters) -> list[str]:
     """The tasks asked for; by default hiding detection at the demo scale and all three at the others."""
-    asked = parameters.values["task"] or ("hiding" if parameters.scale == "demo" else "all")
-    return list(TASKS) if asked == "all" else [asked]
+    if parameters.values["tasks"] is None:
+        return ["hiding"] if parameters.scale == "demo" else list(TASKS)
+    return parameters.task_list
 
 
 def experiments_of(parameters: Parameters, presets: Iterable[str], store: Store) -> list[tuple[str, Experiment]]:

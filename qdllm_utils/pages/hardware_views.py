@@ -10,7 +10,6 @@ import numpy as np
 from scipy.stats import binomtest
 
 from qdllm_utils.config import TASKS, changed
-from qdllm_utils.errors import choose
 from qdllm_utils.evidence import paper, strips
 from qdllm_utils.evidence.experiments import Experiment
 from qdllm_utils.evidence.markup import HTML, line, table
@@ -51,7 +50,6 @@ class Figure5:
 def figure5(parameters: Parameters) -> Figure5:
     """All studies that the parameters ask for, out of the store or computed; a submission only with `submit`."""
     scale, store = parameters.size, Store(refresh=parameters.refresh)
-    names = list(TASKS) if parameters.tasks == "all" else [name.strip() for name in parameters.tasks.split(",")]
     knobs = parameters.knobs
     if scale.name == "demo" and parameters.qubits is None:
         knobs = replace(knobs, qubits=DEMO_QUBITS)
@@ -59,10 +57,10 @@ def figure5(parameters: Parameters) -> Figure5:
     settings = Settings(texts, parameters.shots, parameters.seed, parameters.calibration)
     studies = [
         Study(
-            Experiment(Source(choose(name, TASKS, "task"), scale, parameters.data_dir), scale, teacher, knobs, store),
+            Experiment(Source(name, scale, parameters.data_dir), scale, teacher, knobs, store),
             settings,
         )
-        for name in names
+        for name in parameters.task_list
         for teacher in parameters.teachers
     ]
     rows = [study.row() for study in studies]

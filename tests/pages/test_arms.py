@@ -19,7 +19,7 @@ from qdllm_utils.students.probes import PROBES
 from qdllm_utils.texts.data import Source
 
 SEEDS = range(10)
-VALUES = {"scale": "cpu", "teacher": "minilm", "task": "hiding", "preset": None, "seeds": 10, "refresh": False}
+VALUES = {"scale": "cpu", "teacher": "minilm", "tasks": "hiding", "preset": None, "seeds": 10, "refresh": False}
 
 
 def experiment(preset="tuned") -> Experiment:

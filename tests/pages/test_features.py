@@ -15,7 +15,7 @@ from qdllm_utils.pages.features import FEATURES, STEPS, STUDENTS, Features, Pane
 from qdllm_utils.parameters import Parameters
 
 TITLES = dict(zip(STUDENTS, ("QD-LLM", "cos", "MLP", "probe"), strict=True))
-VALUES = {"scale": "cpu", "teacher": "minilm", "task": "hiding", "seeds": 10, "refresh": False}
+VALUES = {"scale": "cpu", "teacher": "minilm", "tasks": "hiding", "seeds": 10, "refresh": False}
 NOISE = np.linspace(-0.005, 0.005, 10)
 
 

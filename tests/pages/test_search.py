@@ -13,7 +13,7 @@ from qdllm_utils.pages.arms import LEARNING_RATES, Arm, Outcome
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.students.family import BUDGETS, QUANTUM_DESIGNS
 
-VALUES = {"scale": "cpu", "teacher": "minilm", "task": "hiding", "budgets": None, "seeds": None, "refresh": False}
+VALUES = {"scale": "cpu", "teacher": "minilm", "tasks": "hiding", "budgets": None, "seeds": None, "refresh": False}
 
 
 def outcome(title: str, accuracy: float, validation: float, seeds: int) -> Outcome:
