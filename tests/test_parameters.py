@@ -151,5 +151,5 @@ def test_tasks_are_a_list_with_commas(given, expected):
 
 @pytest.mark.parametrize("given", ["hidding", "hiding,", "hiding;emotion"])
 def test_an_unknown_task_is_refused(given):
-    with pytest.raises(InputError, match="task"):
+    with pytest.raises(InputError, match="emotion, hiding, thematic, all"):
         read_parameters({"__annotations__": {"tasks": str}, "tasks": given})

@@ -187,17 +187,10 @@ def test_every_probe_has_a_name_of_its_own_and_a_title_that_tells_its_bits():
     assert Arm("quantum", distilled=False).title == "QD-LLM, CE alone"
 
 
-def test_an_experiment_of_an_unknown_task_is_refused(refused):
-    from qdllm_utils.parameters import read_parameters
-
-    with refused("'emotoin'", "emotion, hiding, thematic, all"):
-        read_parameters({"__annotations__": {"task": str}, "task": "emotoin"})
-
-
 def test_default_seeds_and_tasks():
-    parameters = Parameters(VALUES | {"seeds": None, "task": None})
+    parameters = Parameters(VALUES | {"seeds": None, "tasks": None})
     assert arms.number_of_seeds(parameters) == range(10)
     assert arms.tasks_of(parameters) == ["emotion", "hiding", "thematic"]
     demo = Parameters(parameters.values | {"scale": "demo"})
     assert arms.number_of_seeds(demo) == range(2) and arms.tasks_of(demo) == ["hiding"]
-    assert replace(demo, values=demo.values | {"task": "all"}).task == "all"
+    assert arms.tasks_of(Parameters(demo.values | {"tasks": "thematic, emotion"})) == ["emotion", "thematic"]
