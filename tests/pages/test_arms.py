@@ -1,7 +1,6 @@
 """Arms: all are tuned alike and on validation alone, rows are found again, and the sentences say what the rows say."""
 
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
