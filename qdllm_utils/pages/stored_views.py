@@ -23,7 +23,6 @@ def stored_table(stored: Stored) -> HTML:
             on_front = "yes" if entry in panel.front else ""
             cells = [f"{entry.stored_bytes:,}", accuracy, on_front, str(len(entry.rows))]
             body.append(line(entry.title, f"{entry.family}; {entry.rows[0].result['size']}", cells))
-    absent = {name for panel in stored.panels for name in panel.absent}
     notes = [
         f"{OWN_DATA[stored.comparison.source_kind]}.".capitalize(),
         "Acc: test accuracy, mean ± standard deviation over seeds. Probes are trained at their bits, students rounded "
@@ -31,8 +30,11 @@ def stored_table(stored: Stored) -> HTML:
         "and the baselines read the text through, is not counted. Baselines: float32, the whole text model.",
         "Front: nothing with as few bytes is as good on validation.",
     ]
-    if absent:
-        notes.append(f"No rows of {', '.join(sorted(absent))} in the store: Tables 4 to 6 make them.")
+    notes += [
+        f"{panel.title}: no rows of {', '.join(panel.absent)} in the store; Tables 4 to 6 make them."
+        for panel in stored.panels
+        if panel.absent
+    ]
     return table(" ".join(notes), ["", *columns], body, stored.demo)
 
 
@@ -66,7 +68,8 @@ def accuracy_against_bytes(panels: list[Panel], demo: bool) -> Any:
         (shown["front, chosen on validation"],) = axis.step(
             *zip(*front, strict=True), where="post", color="0.35", linewidth=1
         )
-        axis.set(xscale="log", xlabel="stored bytes of the student, without its embedder", title=panel.title)
+        axis.set(xscale="log", title=panel.title)
+    figure.supxlabel("stored bytes of the student, without its embedder", fontsize="medium")
     axes[0, 0].set_ylabel("test accuracy")
     figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=4, frameon=False)
     if demo:

@@ -176,7 +176,7 @@ def test_the_bytes_page_names_what_is_absent():
     shown = stored_views.stored_table(
         stored.Stored(parameters, [PANEL], Comparison("", "authors", None, parameters, [], Store()))
     )
-    assert "No rows of PKD in the store" in shown and shown.index("1-bit probe") < shown.index("MLP")
+    assert "Hiding: no rows of PKD in the store" in shown and shown.index("1-bit probe") < shown.index("MLP")
     figure = stored_views.accuracy_against_bytes([PANEL], demo=False)
     assert [text.get_text() for text in figure.axes[0].texts] == ["1", "2"]
 
