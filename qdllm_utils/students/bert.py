@@ -7,15 +7,17 @@ apply with a teacher of the same family (a BERT with the student's vocabulary).
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoTokenizer, BertForSequenceClassification, BertModel
 
 from qdllm_utils.learning.training import Data, Settings
 from qdllm_utils.texts.embeddings import MAX_TOKENS
 from qdllm_utils.texts.pretrained import locate
+
+if TYPE_CHECKING:
+    from transformers import BertModel
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Size:
 @cache
 def tokenizer(source: str) -> Any:
     """The tokeniser of a model, loaded once."""
+    from transformers import AutoTokenizer  # not above: it takes seconds, and a page that only loads rows needs none
+
     return AutoTokenizer.from_pretrained(locate(source))
 
 
@@ -45,7 +49,7 @@ def tokenize(texts: list[str], source: str) -> Data:
     return {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
 
 
-def keep_layers(model: BertModel, layers: tuple[int, ...]) -> dict[str, Tensor]:
+def keep_layers(model: "BertModel", layers: tuple[int, ...]) -> dict[str, Tensor]:
     """The weights of a BERT with only the given layers, renumbered from 0."""
     weights = {}
     for name, values in model.state_dict().items():
@@ -58,7 +62,7 @@ def keep_layers(model: BertModel, layers: tuple[int, ...]) -> dict[str, Tensor]:
     return weights
 
 
-def attention_scores(model: BertModel, layer: int, hidden: Tensor) -> Tensor:
+def attention_scores(model: "BertModel", layer: int, hidden: Tensor) -> Tensor:
     """QK^T / sqrt(d) of a layer (from 0) before softmax, (B, heads, T, T), from the states that enter it."""
     attention = model.encoder.layer[layer].attention.self
     shape = (*hidden.shape[:-1], attention.num_attention_heads, attention.attention_head_size)
@@ -87,7 +91,7 @@ class BertStudent(nn.Module):
     weights: ClassVar[dict[str, float]] = {}
     learning_rate, batch_size, patience = 3e-4, 16, 3
 
-    def __init__(self, size: Size, classes: int, epochs: int, seed: int, teacher: BertModel | None = None) -> None:
+    def __init__(self, size: Size, classes: int, epochs: int, seed: int, teacher: "BertModel | None" = None) -> None:
         """Cut the student out of its source (or teacher); the new head is drawn from the seed."""
         super().__init__()
         self.seeds, self.epochs, self.left_out = [seed], epochs, 0
@@ -113,6 +117,8 @@ class BertStudent(nn.Module):
             patience=self.patience,
             select_from=self.inner_epochs,
         )
+        from transformers import BertForSequenceClassification
+
         weights = keep_layers(origin, size.layers)
         self.teacher_depth = teacher.config.num_hidden_layers if teacher is not None else 0
         config.num_hidden_layers, config.num_labels = len(size.layers), classes
@@ -122,11 +128,13 @@ class BertStudent(nn.Module):
             self.build_extra(teacher)
         self.model.bert.load_state_dict(weights)
 
-    def load_source(self, size: Size) -> BertModel:
+    def load_source(self, size: Size) -> "BertModel":
         """The pre-trained BERT that the student is cut from."""
+        from transformers import BertModel
+
         return BertModel.from_pretrained(locate(size.source))
 
-    def build_extra(self, teacher: BertModel | None) -> None:
+    def build_extra(self, teacher: "BertModel | None") -> None:
         """Parameters that only training needs (TinyBERT's W_fit); none by default."""
 
     @property
@@ -144,7 +152,7 @@ class BertStudent(nn.Module):
         return layer * self.teacher_depth // self.depth
 
     @torch.inference_mode()
-    def teacher_columns(self, teacher: BertModel, tokens: Data, batch_size: int = 64) -> Data:
+    def teacher_columns(self, teacher: "BertModel", tokens: Data, batch_size: int = 64) -> Data:
         """What the loss needs of the teacher's inside, for every text, (N, ...) in half precision on the CPU."""
         teacher.eval()
         parts: dict[str, list[Tensor]] = {}
@@ -155,7 +163,7 @@ class BertStudent(nn.Module):
                 parts.setdefault(name, []).append(values.half().cpu())
         return {name: torch.cat(values) for name, values in parts.items()}
 
-    def states(self, teacher: BertModel, hidden: tuple[Tensor, ...]) -> Data:
+    def states(self, teacher: "BertModel", hidden: tuple[Tensor, ...]) -> Data:
         """The teacher states that this method matches, (B, ...) each; none by default."""
         return {}
 

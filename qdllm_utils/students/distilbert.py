@@ -6,15 +6,17 @@ evenly spaced layers are then the student's start; otherwise the student starts 
 its pre-trained source and the term is absent.
 """
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
-from transformers import BertModel
 
 from qdllm_utils.learning.losses import forward_kl
 from qdllm_utils.learning.training import Data
 from qdllm_utils.students.bert import BertStudent, Size
+
+if TYPE_CHECKING:
+    from transformers import BertModel
 
 
 class DistilBERT(BertStudent):
@@ -27,7 +29,7 @@ class DistilBERT(BertStudent):
     weights: ClassVar = {"ce": 5.0, "cos": 1.0, "temperature": 2.0}
     note = "MLM term left out"
 
-    def states(self, teacher: BertModel, hidden: tuple[Tensor, ...]) -> Data:
+    def states(self, teacher: "BertModel", hidden: tuple[Tensor, ...]) -> Data:
         """The teacher's last hidden states, (B, T, d)."""
         return {"last_hidden": hidden[-1]}
 

@@ -6,16 +6,18 @@ student layer is left out, as published. The student starts from the teacher's f
 teacher has its architecture, else from its pre-trained source's first k, and the patient term is absent.
 """
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
-from transformers import BertModel
 
 from qdllm_utils.learning.losses import cross_entropy, forward_kl
 from qdllm_utils.learning.training import Data
 from qdllm_utils.students.bert import BertStudent, Size
+
+if TYPE_CHECKING:
+    from transformers import BertModel
 
 
 class PKD(BertStudent):
@@ -28,7 +30,7 @@ class PKD(BertStudent):
     weights: ClassVar = {"alpha": 0.7, "temperature": 10.0, "beta": 500.0}
     note = "layer map: skip"
 
-    def states(self, teacher: BertModel, hidden: tuple[Tensor, ...]) -> Data:
+    def states(self, teacher: "BertModel", hidden: tuple[Tensor, ...]) -> Data:
         """The teacher's CLS states of the mapped layers, (B, depth - 1, d), L2-normalised."""
         layers = [hidden[self.mapped(layer)][:, 0] for layer in range(1, self.depth)]
         return {"patient": normalize(torch.stack(layers, dim=1), dim=-1)}

@@ -7,13 +7,17 @@ students'; with a decoder teacher there is no stage 1 and all epochs are stage 2
 Data augmentation of the published method is off.
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
-from transformers import BertModel
 
 from qdllm_utils.learning.losses import masked_mse, soft_cross_entropy
 from qdllm_utils.learning.training import Data
 from qdllm_utils.students.bert import BertStudent, Size, attention_scores
+
+if TYPE_CHECKING:
+    from transformers import BertModel
 
 
 class TinyBERT(BertStudent):
@@ -29,7 +33,7 @@ class TinyBERT(BertStudent):
         """Stage 1: half of the epochs with a teacher of the same family."""
         return self.epochs // 2 if self.same_family else 0
 
-    def build_extra(self, teacher: BertModel | None) -> None:
+    def build_extra(self, teacher: "BertModel | None") -> None:
         """W_fit, from the student's width to the teacher's; the identity at first where they are equal."""
         if teacher is None or not self.same_family:
             return
@@ -37,7 +41,7 @@ class TinyBERT(BertStudent):
         if self.fit.in_features == self.fit.out_features:
             nn.init.eye_(self.fit.weight)
 
-    def states(self, teacher: BertModel, hidden: tuple[Tensor, ...]) -> Data:
+    def states(self, teacher: "BertModel", hidden: tuple[Tensor, ...]) -> Data:
         """The teacher's mapped hidden states (B, depth + 1, T, d) and attention scores (B, depth, heads, T, T)."""
         mapped = [self.mapped(layer) for layer in range(self.depth + 1)]
         scores = [attention_scores(teacher, layer - 1, hidden[layer - 1]) for layer in mapped[1:]]

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
-from transformers import AutoModel, AutoTokenizer
 
 from qdllm_utils.config import FROZEN_POOLINGS
 from qdllm_utils.texts.pretrained import locate
@@ -21,6 +20,8 @@ def embed(texts: list[str], embedder: str, batch_size: int = 64, encoder: Any = 
     encoder: a fine-tuned model to read the texts with, in place of the embedder's weights; the tokeniser is the
     embedder's.
     """
+    from transformers import AutoModel, AutoTokenizer
+
     source = locate(embedder)
     tokenizer = AutoTokenizer.from_pretrained(source)
     device = "cuda" if torch.cuda.is_available() else "cpu"
