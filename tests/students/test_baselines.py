@@ -178,7 +178,7 @@ def test_the_papers_sizes_are_those_of_its_table(baseline, monkeypatch):
     name, depth, width, inner, millions = PAPER[baseline]
     config = BertConfig(hidden_size=width, num_hidden_layers=depth, num_attention_heads=12, intermediate_size=inner)
     monkeypatch.setattr(bert, "locate", lambda name: name)
-    monkeypatch.setattr(bert.BertModel, "from_pretrained", lambda name: BertModel(config))
+    monkeypatch.setattr(BertModel, "from_pretrained", lambda name: BertModel(config))
     assert baseline.paper.source == name
     with torch.device("meta"):
         student = baseline(baseline.paper, 2, 10, 0)
