@@ -59,7 +59,9 @@ def grid_table(features: Features) -> HTML:
             for outcome in outcomes.values():
                 size = count(outcome.rows[0].result["parameters"])
                 shown = "<br>".join(part for part in measured(outcome.accuracies) if part)
-                cells.append(f'{shown}<br><span class="paper">validation {outcome.validation:.4f}; {size}</span>')
+                cells.append(
+                    f'{shown}<br><span class="paper">validation {outcome.validation:.4f}<br>{size} trained</span>'
+                )
             body.append(line(feature, FEATURES[feature], [dimensions(outcomes["linear"].rows[0].result), *cells]))
         body += [line(name, "not there: this teacher keeps no states", [""] * len(columns)) for name in panel.absent]
     rates = ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
@@ -69,7 +71,7 @@ def grid_table(features: Features) -> HTML:
         + f"Test accuracy, mean ± standard deviation over {seeds} seeds; below it mean validation accuracy and trained "
         "parameters. Preset tuned, every student on every feature at the learning rates "
         f"{rates}, the best on validation; the first line is preset paper. The name of a feature is the value of the "
-        "parameter `pooling` of Tables 4 to 8."
+        "parameter pooling of Tables 4 to 8."
     )
     return table(notes, ["", *columns], body, features.demo)
 
