@@ -59,9 +59,8 @@ def grid_table(features: Features) -> HTML:
             for outcome in outcomes.values():
                 size = count(outcome.rows[0].result["parameters"])
                 shown = "<br>".join(part for part in measured(outcome.accuracies) if part)
-                cells.append(
-                    f'{shown}<br><span class="paper">validation {outcome.validation:.4f}<br>{size} trained</span>'
-                )
+                details = f"validation {outcome.validation:.4f}<br>{size} trained"
+                cells.append(f'{shown}<br><span class="paper">{details}</span>')
             body.append(line(feature, FEATURES[feature], [dimensions(outcomes["linear"].rows[0].result), *cells]))
         body += [line(name, "not there: this teacher keeps no states", [""] * len(columns)) for name in panel.absent]
     rates = ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
