@@ -13,6 +13,10 @@ class HTML(str):
         """Itself."""
         return str(self)
 
+    def __repr__(self) -> str:
+        """Short: a notebook keeps it beside the HTML, where it would double the page."""
+        return f"HTML of {len(self):,} characters"
+
 
 def table(caption: str, columns: Sequence[str], lines: Iterable[str], demo: bool = False) -> HTML:
     """A table of the house's style. columns: the heads; lines: whole rows, from `line` and `group`.

@@ -22,7 +22,8 @@ ROW = {
 def notebook(path, heading, *outputs):
     cells = [nbformat.v4.new_markdown_cell(heading)]
     for text in outputs:
-        output = nbformat.v4.new_output("display_data", data={"text/html": text})
+        data = {"text/html": str(text), "text/plain": repr(text)}
+        output = nbformat.v4.new_output("display_data", data=data)
         cells.append(nbformat.v4.new_code_cell("x", outputs=[output]))
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
