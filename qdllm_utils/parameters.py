@@ -33,6 +33,11 @@ class Parameters:
         return SCALES[self.values["scale"]]
 
     @property
+    def demo(self) -> bool:
+        """Whether the scale is the demo one, whose numbers are no results."""
+        return bool(self.values["scale"] == "demo")
+
+    @property
     def teachers(self) -> tuple[str, ...]:
         """The teachers asked for: one, or the paper's five for `all`."""
         teacher = self.values["teacher"]
@@ -93,11 +98,12 @@ def check_teacher(teacher: str | None) -> None:
 
 def check_states(teachers: tuple[str, ...]) -> None:
     """The pooling `teacher` needs a teacher whose states are kept, which the five LLMs' are not."""
-    for teacher in set(teachers) & set(PAPER_TEACHERS):
-        raise InputError(
-            f"pooling is teacher, and the states of {teacher} are not kept: choose another pooling, or the teacher "
-            "minilm or another BERT."
-        )
+    for teacher in teachers:
+        if teacher in PAPER_TEACHERS:
+            raise InputError(
+                f"pooling is teacher, and the states of {teacher} are not kept: choose another pooling, or the teacher "
+                "minilm or another BERT."
+            )
 
 
 def convert(name: str, value: Any, kind: type) -> Any:

@@ -173,7 +173,7 @@ def publish(pages: list[Path], book: Path = ROOT / "book") -> None:
 def wanted_whole(identity: dict[str, Any]) -> bool:
     """Whether a row's arrays are published too: not of the thousands of arms that are no student of Tables 4 to 6.
 
-    The quantum student's are where it stands at a preset. What other arms lack, a run that needs it computes again.
+    The quantum student's are where it stands at a preset.
     """
     if identity["kind"] != "student":
         return True

@@ -88,7 +88,7 @@ def accuracy_against_parameters(comparison: Comparison) -> Any:
         frameon=False,
         title="filled: measured (± sd over seeds); hollow: the paper",
     )
-    if comparison.parameters.scale == "demo":
+    if comparison.parameters.demo:
         watermark(figure)
     return figure
 

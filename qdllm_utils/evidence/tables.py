@@ -160,7 +160,7 @@ def caption(comparison: Comparison) -> str:
         "such a model and read the text themselves.",
         "Tkd: seconds of one training epoch on the machine below. Grey: the paper's value.",
     ]
-    badge = DEMO if parameters.scale == "demo" else ""
+    badge = DEMO if parameters.demo else ""
     return html.escape(" ".join(notes)) + badge
 
 

@@ -80,7 +80,7 @@ def is_real(run: TeacherRun) -> bool:
 def compression(comparison: Comparison) -> Verdict:
     """Tables 4 to 6: QD-LLM's place among the five students, and, with the paper's teachers, every printed value."""
     task = comparison.task
-    if comparison.parameters.scale == "demo" or task is None:
+    if comparison.parameters.demo or task is None:
         return Verdict(UNTRIED, DEMO_WHY if task else "these are not the paper's texts.")
     ours = {
         student: [mean(seed) for seed in zip(*(accuracies(run, student) for run in comparison.runs), strict=True)]

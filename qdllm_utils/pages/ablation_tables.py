@@ -41,7 +41,7 @@ def describe(ablation: Ablation) -> str:
 
 def is_demo(ablation: Ablation) -> bool:
     """Whether this is only a demo."""
-    return bool(ablation.parameters.scale == "demo")
+    return ablation.parameters.demo
 
 
 def difference(ablation: Ablation, variant: str, metric: str = "acc", tasks: Any = None) -> list[float]:

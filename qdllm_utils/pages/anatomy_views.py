@@ -119,7 +119,7 @@ def sampled(study: Study) -> Any:
     axes[2].set(yscale="log", xlabel="qubits (QD-LLM's ansatz)", ylabel="variance of d⟨Z⟩/d angle", title="Gradients")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=2, frameon=False)
     axes[2].legend(fontsize="small", loc="lower left")
-    if study.parameters.scale == "demo":
+    if study.parameters.demo:
         watermark(figure)
     return figure
 

@@ -70,13 +70,13 @@ class Outcome:
 
 def number_of_seeds(parameters: Parameters, default: int = SEEDS) -> range:
     """The seeds asked for; by default 2 at the demo scale and `default` at the others."""
-    return range(parameters.values["seeds"] or (DEMO_SEEDS if parameters.scale == "demo" else default))
+    return range(parameters.values["seeds"] or (DEMO_SEEDS if parameters.demo else default))
 
 
 def tasks_of(parameters: Parameters) -> list[str]:
     """The tasks asked for; by default hiding detection at the demo scale and all three at the others."""
     if parameters.values["tasks"] is None:
-        return ["hiding"] if parameters.scale == "demo" else list(TASKS)
+        return ["hiding"] if parameters.demo else list(TASKS)
     return parameters.task_list
 
 

@@ -61,7 +61,7 @@ def controls_table(controls: Controls) -> HTML:
         body.append(group(f"{block.title}; its own test accuracy {block.teacher.result['acc']:.4f}", 1 + len(COLUMNS)))
         body.append(outcome_line(block.student, None))
         body += [outcome_line(outcome, block.differences[outcome.title]) for outcome in block.controls]
-    return table(controls_caption(controls), ["", *COLUMNS], body, controls.demo)
+    return table(controls_caption(controls), ["", *COLUMNS], body, controls.parameters.demo)
 
 
 def controls_caption(controls: Controls) -> str:
@@ -88,7 +88,7 @@ def controls_caption(controls: Controls) -> str:
 
 def controls_conclusion(controls: Controls) -> HTML:
     """The sentences, computed from the rows."""
-    return sentences([answer(controls), *conclusions(controls)], controls.demo)
+    return sentences([answer(controls), *conclusions(controls)], controls.parameters.demo)
 
 
 def sentences(lines: Sequence[str], demo: bool) -> HTML:

@@ -48,11 +48,6 @@ class Controls:
     blocks: list[Block]
     comparison: Comparison
 
-    @property
-    def demo(self) -> bool:
-        """Whether the texts are generated ones."""
-        return bool(self.parameters.scale == "demo")
-
 
 def arms() -> list[Arm]:
     """The declared arms: the student and each control, with distillation and then with cross-entropy alone."""
@@ -62,7 +57,7 @@ def arms() -> list[Arm]:
 
 def run(parameters: Parameters) -> Controls:
     """Every block asked for; what the store lacks is trained."""
-    default = ("tuned",) if parameters.scale == "demo" else ("paper", "tuned")
+    default = ("tuned",) if parameters.demo else ("paper", "tuned")
     presets = (parameters.preset,) if parameters.preset else default
     store = Store(refresh=parameters.refresh)
     seeds = number_of_seeds(parameters)

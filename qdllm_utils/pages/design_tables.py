@@ -29,7 +29,7 @@ def finalists_table(search: Search) -> HTML:
     )
     if search.left_out:
         notes += f" Budgets declared and not run here: {', '.join(f'{budget:,}' for budget in search.left_out)}."
-    return table(notes, ["", *columns], body, search.demo)
+    return table(notes, ["", *columns], body, search.parameters.demo)
 
 
 def screened_table(search: Search) -> HTML:
@@ -49,9 +49,9 @@ def screened_table(search: Search) -> HTML:
     notes = (
         f"All {2 * search.tries} designs tried: mean validation accuracy at the learning rate that validation chose."
     )
-    return table(notes, ["", *columns], body, search.demo)
+    return table(notes, ["", *columns], body, search.parameters.demo)
 
 
 def designs_conclusion(search: Search) -> HTML:
     """The sentence, computed from the rows."""
-    return sentences([conclusion(search)], search.demo)
+    return sentences([conclusion(search)], search.parameters.demo)

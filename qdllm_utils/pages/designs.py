@@ -46,11 +46,6 @@ class Search:
     comparison: Comparison
 
     @property
-    def demo(self) -> bool:
-        """Whether the texts are generated ones."""
-        return bool(self.parameters.scale == "demo")
-
-    @property
     def tries(self) -> int:
         """The quantum designs screened, and as many classical ones."""
         return sum(len(meeting.screened["quantum"]) for meeting in self.meetings)
@@ -72,7 +67,7 @@ def budgets_of(parameters: Parameters) -> tuple[int, ...]:
     """The budgets asked for; by default the smallest at the demo scale and all at the others."""
     asked = parameters.values["budgets"]
     if asked is None:
-        return BUDGETS[:1] if parameters.scale == "demo" else BUDGETS
+        return BUDGETS[:1] if parameters.demo else BUDGETS
     numbers = [number.strip() for number in asked.split(",")]
     if unknown := [number for number in numbers if number not in map(str, BUDGETS)]:
         raise InputError(f"budgets has {unknown[0]!r}: choose some of {', '.join(map(str, BUDGETS))}.")

@@ -10,12 +10,12 @@ from qdllm_utils.evidence.plots import style, watermark
 from qdllm_utils.evidence.tables import OWN_DATA, count, measured, spread
 from qdllm_utils.pages.arms import LEARNING_RATES
 from qdllm_utils.pages.control_tables import difference_cells, line, sentences
-from qdllm_utils.pages.features import FEATURES, STEPS, STUDENTS, Features, answer, conclusions, verdict
+from qdllm_utils.pages.features import FEATURES, RELEASED, STEPS, STUDENTS, Features, answer, conclusions, verdict
 
 
 def features_conclusion(features: Features) -> HTML:
     """The sentences, computed from the rows."""
-    return sentences([answer(features), *conclusions(features)], features.demo)
+    return sentences([answer(features), *conclusions(features)], features.parameters.demo)
 
 
 def steps_table(features: Features) -> HTML:
@@ -28,32 +28,25 @@ def steps_table(features: Features) -> HTML:
             cells = [step.before, step.after, *difference_cells(step.difference)[:-1], verdict(step.difference)]
             body.append(line(STEPS[name], "", cells))
     seeds = len(features.panels[0].published.rows)
+    _, *others = (outcome.title for outcome in features.panels[0].grid[RELEASED].values())
     notes = (
         "Each line changes one thing. The first three lead to or from QD-LLM on the released feature, the last two "
         "start from QD-LLM on the frozen feature of the third. What is changed to is chosen on validation (students: "
-        f"{others()}); the difference is one of test accuracies, paired over {seeds} seeds, with its 95% bootstrap "
-        f"interval; Holm over the {len(STEPS)} lines of a task."
+        f"{', '.join(others)}); the difference is one of test accuracies, paired over {seeds} seeds, with its 95% "
+        f"bootstrap interval; Holm over the {len(STEPS)} lines of a task."
     )
-    return table(notes, ["", *columns], body, features.demo)
-
-
-def others() -> str:
-    """The students beside QD-LLM."""
-    from qdllm_utils.evidence.jobs import ON_EMBEDDINGS
-
-    return ", ".join(str(getattr(ON_EMBEDDINGS[student], "title", "")) for student in STUDENTS[1:])
+    return table(notes, ["", *columns], body, features.parameters.demo)
 
 
 def grid_table(features: Features) -> HTML:
     """A group for each task: every feature, and the accuracy of every student on it."""
-    titles = [outcome.title for outcome in features.panels[0].grid["last"].values()]
-    columns = ("Dimensions", *titles)
+    columns = [outcome.title for outcome in features.panels[0].grid[RELEASED].values()]
     body = []
     for panel in features.panels:
         name = f"{panel.title}; its own test accuracy {panel.teacher.result['acc']:.4f}"
         body.append(group(name, 1 + len(columns)))
         published = "<br>".join(part for part in measured(panel.published.accuracies) if part)
-        body.append(line("QD-LLM, preset paper", FEATURES["last"], ["", published, *[""] * (len(titles) - 1)]))
+        body.append(line("QD-LLM, preset paper", FEATURES[RELEASED], [published, *[""] * (len(columns) - 1)]))
         for feature, outcomes in panel.grid.items():
             cells = []
             for outcome in outcomes.values():
@@ -61,7 +54,7 @@ def grid_table(features: Features) -> HTML:
                 shown = "<br>".join(part for part in measured(outcome.accuracies) if part)
                 details = f"validation {outcome.validation:.4f}<br>{size} trained"
                 cells.append(f'{shown}<br><span class="paper">{details}</span>')
-            body.append(line(feature, FEATURES[feature], [dimensions(outcomes["linear"].rows[0].result), *cells]))
+            body.append(line(feature, FEATURES[feature], cells))
         body += [line(name, "not there: this teacher keeps no states", [""] * len(columns)) for name in panel.absent]
     rates = ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
     seeds = len(features.panels[0].published.rows)
@@ -72,12 +65,7 @@ def grid_table(features: Features) -> HTML:
         f"{rates}, the best on validation; the first line is preset paper. The name of a feature is the value of the "
         "parameter pooling of Tables 4 to 8."
     )
-    return table(notes, ["", *columns], body, features.demo)
-
-
-def dimensions(result: dict[str, Any]) -> str:
-    """Of a feature, as the linear probe's size tells them: '384 x 2'."""
-    return str(result["size"]).split(" x ")[0]
+    return table(notes, ["", *columns], body, features.parameters.demo)
 
 
 def accuracy_on_features(features: Features) -> Any:
@@ -110,6 +98,6 @@ def accuracy_on_features(features: Features) -> Any:
         axis.grid(axis="y", visible=False)
     axes[0, 0].invert_yaxis()
     figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=3, frameon=False)
-    if features.demo:
+    if features.parameters.demo:
         watermark(figure)
     return figure

@@ -5,7 +5,6 @@ chosen on validation; what the step buys is told on the test rows.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from qdllm_utils.config import FINE_TUNED_POOLINGS, FROZEN_POOLINGS, TASKS
 from qdllm_utils.evidence.experiments import Comparison, Experiment, TeacherRun, adapter_of
@@ -66,11 +65,6 @@ class Features:
     parameters: Parameters
     panels: list[Panel]
     comparison: Comparison
-
-    @property
-    def demo(self) -> bool:
-        """Whether the texts are generated ones."""
-        return bool(self.parameters.scale == "demo")
 
     def groups(self) -> dict[str, dict[str, Difference]]:
         """The steps' differences by panel, for the forest plot."""
@@ -174,10 +168,9 @@ def answer(features: Features) -> str:
     def gains(name: str) -> int:
         return [panel.steps[name].difference.verdict for panel in features.panels].count("ahead")
 
-    counted: dict[str, Any] = {name: gains(name) for name in STEPS}
     panels = len(features.panels)
     return (
         f"Of {panels} task{'s' if panels > 1 else ''}, a better frozen feature is a certain gain in "
-        f"{counted['frozen']}, a fine-tuned one on top of it in {counted['fine_tuned']}; another student is one on the "
-        f"released feature in {counted['student']}, on the better feature in {counted['both']}."
+        f"{gains('frozen')}, a fine-tuned one on top of it in {gains('fine_tuned')}; another student is one on the "
+        f"released feature in {gains('student')}, on the better feature in {gains('both')}."
     )

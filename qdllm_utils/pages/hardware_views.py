@@ -36,11 +36,6 @@ class Figure5:
     replays: list[Replay]
     submission: str
 
-    @property
-    def demo(self) -> bool:
-        """Whether no value here is a result."""
-        return bool(self.parameters.scale == "demo")
-
     def name(self, study: Study) -> str:
         """Task and teacher."""
         experiment = study.experiment
@@ -112,7 +107,7 @@ def accuracies(figure: Figure5) -> HTML:
         noisy = f'{row.result["by_error"]["1.0"]:.4f}<br><span class="paper">{row.result["test_texts"]:,} texts</span>'
         lines.append([html.escape(figure.name(study)), *cells, tested, noisy])
     heads = ["", *CONDITIONS, "all test texts: ideal", "all: noise, infinite shots"]
-    return table(notes, heads, rows_of(lines), figure.demo)
+    return table(notes, heads, rows_of(lines), figure.parameters.demo)
 
 
 def compilation(figure: Figure5) -> HTML:
@@ -125,7 +120,7 @@ def compilation(figure: Figure5) -> HTML:
         f"{figure.rows[0].result['layers']} layers. Two-qubit gates as a chip counts them (an RZZ is two), depth in "
         "native gates. Every step leaves each <Z> as it was."
     )
-    return table(notes, ["", "two-qubit gates", "depth"], rows_of(lines), figure.demo)
+    return table(notes, ["", "two-qubit gates", "depth"], rows_of(lines), figure.parameters.demo)
 
 
 def replays(figure: Figure5) -> HTML:
@@ -186,7 +181,7 @@ def condition_figure(figure: Figure5) -> Any:
         axis.remove()
     axes[0, 0].set(ylabel="accuracy", ylim=(0, 1))
     panels.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    if figure.demo:
+    if figure.parameters.demo:
         watermark(panels)
     return panels
 
@@ -213,7 +208,7 @@ def curves(figure: Figure5) -> Any:
     for axis in (left, middle):
         axis.set_ylim(0, 1)
     panels.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    if figure.demo:
+    if figure.parameters.demo:
         watermark(panels)
     return panels
 

@@ -134,7 +134,7 @@ def verdict(related: Related) -> tables.HTML:
 
 def badge(related: Related) -> str:
     """The mark of the demo scale."""
-    return markup.DEMO if related.parameters.scale == "demo" else ""
+    return markup.DEMO if related.parameters.demo else ""
 
 
 def table(related: Related) -> tables.HTML:
@@ -235,6 +235,6 @@ def figure(related: Related) -> Any:
     handles, labels = axes[0].get_legend_handles_labels()
     found = dict(zip(labels, handles, strict=True))
     panels.legend(list(found.values()), list(found), loc="outside lower center", ncols=3, frameon=False)
-    if related.parameters.scale == "demo":
+    if related.parameters.demo:
         plots.watermark(panels)
     return panels

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from qdllm_utils.config import TASKS
+from qdllm_utils.errors import InputError
 from qdllm_utils.evidence.experiments import Comparison, Experiment, TeacherRun
 from qdllm_utils.evidence.store import Row, Store, key_of
 from qdllm_utils.pages.arms import Arm, Outcome, experiments_of, number_of_seeds, tfidf_outcome, train
@@ -60,11 +61,6 @@ class Stored:
     parameters: Parameters
     panels: list[Panel]
     comparison: Comparison
-
-    @property
-    def demo(self) -> bool:
-        """Whether the texts are generated ones."""
-        return bool(self.parameters.scale == "demo")
 
 
 def run(parameters: Parameters) -> Stored:
@@ -183,7 +179,11 @@ def held(experiment: Experiment, row: Row) -> dict[str, np.ndarray]:
     if row.arrays:
         return row.arrays
     loaded = experiment.store.load(row.identity, arrays=True)
-    assert loaded is not None
+    if loaded is None:
+        raise InputError(
+            f"The weights of {row.key} are not in the store (published rows of most arms have none): run this page "
+            "with -p refresh True, which trains them again."
+        )
     return loaded.arrays
 
 

@@ -35,12 +35,12 @@ def stored_table(stored: Stored) -> HTML:
         for panel in stored.panels
         if panel.absent
     ]
-    return table(" ".join(notes), ["", *columns], body, stored.demo)
+    return table(" ".join(notes), ["", *columns], body, stored.parameters.demo)
 
 
 def stored_conclusion(stored: Stored) -> HTML:
     """The sentences, computed from the rows."""
-    return sentences(conclusions(stored), stored.demo)
+    return sentences(conclusions(stored), stored.parameters.demo)
 
 
 def accuracy_against_bytes(panels: list[Panel], demo: bool) -> Any:

@@ -70,7 +70,7 @@ def outputs_table(study: Study) -> HTML:
         f"out. sd: of ⟨Z⟩ over the texts; of the {layers(study.deep)} layers' outputs it is below {FLAT} for "
         f"{sum(spread < FLAT for spread in deep['spread'])} of {len(lines)}."
     )
-    return table(text, head, lines, demo=study.parameters.scale == "demo")
+    return table(text, head, lines, demo=study.parameters.demo)
 
 
 def levels_table(study: Study) -> HTML:
@@ -97,7 +97,7 @@ def levels_table(study: Study) -> HTML:
         "five runs. Bytes of the table without its layers. Largest error over outputs and test texts; a bound above 2 "
         "says nothing, since ⟨Z⟩ lies between -1 and 1."
     )
-    return table(text, head, lines, demo=study.parameters.scale == "demo")
+    return table(text, head, lines, demo=study.parameters.demo)
 
 
 def described(study: Study, written: Written) -> str:
@@ -137,7 +137,7 @@ def errors(study: Study) -> Any:
         axes[2].axhline(time, color=colour, linestyle="--", label=f"simulator, {number} layers")
     axes[2].set(xscale="log", yscale="log", xlabel="terms of all outputs", ylabel="µs a text", title="CPU time")
     axes[2].legend(fontsize="small")
-    if study.parameters.scale == "demo":
+    if study.parameters.demo:
         watermark(figure)
     return figure
 

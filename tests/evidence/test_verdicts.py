@@ -1,7 +1,5 @@
 """Verdicts from rows made up here; the interval against scipy's t test."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
@@ -9,6 +7,7 @@ from scipy.stats import ttest_1samp
 from qdllm_utils.evidence import paper, verdicts
 from qdllm_utils.evidence.experiments import STUDENTS, Comparison, TeacherRun
 from qdllm_utils.evidence.store import Row
+from qdllm_utils.parameters import Parameters
 
 METRICS = ("acc", "p", "r", "f1")
 
@@ -56,7 +55,7 @@ def comparison(teacher: str, scale: str, shift: dict[str, float], twin: bool = F
         moved = {m: value + shift.get(student, 0) for m, value in values.items()}
         students[student] = [Row({"kind": "student"}, moved, {}) for _ in range(3)]
     own = Row({"kind": "teacher", "pretraining_steps": 40 if twin else 0}, {"acc": 0.9}, {})
-    parameters = SimpleNamespace(scale=scale)
+    parameters = Parameters({"scale": scale})
     return Comparison("t", "authors", task, parameters, [TeacherRun(teacher, own, students)], None)
 
 

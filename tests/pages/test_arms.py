@@ -1,6 +1,7 @@
 """Arms: all are tuned alike and on validation alone, rows are found again, and the sentences say what the rows say."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -193,3 +194,14 @@ def test_default_seeds_and_tasks():
     demo = Parameters(parameters.values | {"scale": "demo"})
     assert arms.number_of_seeds(demo) == range(2) and arms.tasks_of(demo) == ["hiding"]
     assert arms.tasks_of(Parameters(demo.values | {"tasks": "thematic, emotion"})) == ["emotion", "thematic"]
+
+
+def test_a_row_without_its_weights_says_how_to_get_them(tmp_path, monkeypatch, refused):
+    monkeypatch.setenv("QDLLM_STORE", str(tmp_path))
+    chosen = experiment("paper")
+    bare = row(chosen.student_identity("mlp", 0), 0.7)
+    chosen.store.save(replace(bare, arrays={"weights": np.ones(2)}))
+    assert stored.held(chosen, bare)["weights"].tolist() == [1, 1]
+    (tmp_path / f"{bare.key}.npz").unlink()
+    with refused(bare.key, "-p refresh True"):
+        stored.held(chosen, bare)

@@ -93,7 +93,7 @@ def test_the_tables_and_the_figures_show_every_feature_student_and_step():
     (axis,) = figure.axes
     assert [label.get_text() for label in axis.get_yticklabels()] == list(FEATURES.values())
     assert len(axis.containers) == len(FEATURES) * len(STUDENTS)
-    forest = plots.forest(shown.groups(), "before", shown.demo)
+    forest = plots.forest(shown.groups(), "before", shown.parameters.demo)
     assert [label.get_text() for label in forest.axes[0].get_yticklabels()] == list(STEPS.values())
 
 
