@@ -68,8 +68,7 @@ def accuracy_against_bytes(panels: list[Panel], demo: bool) -> Any:
         (shown["front, chosen on validation"],) = axis.step(
             *zip(*front, strict=True), where="post", color="0.35", linewidth=1
         )
-        axis.set(xscale="log", title=panel.title)
-    figure.supxlabel("stored bytes of the student, without its embedder", fontsize="medium")
+        axis.set(xscale="log", xlabel="stored bytes of the student,\nwithout its embedder", title=panel.title)
     axes[0, 0].set_ylabel("test accuracy")
     figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=4, frameon=False)
     if demo:
