@@ -115,8 +115,8 @@ class Ours(TorchShell):
     def __init__(self, case: Case, data: dict[str, np.ndarray]) -> None:
         """Take the simulator of the paper's circuit."""
         super().__init__(case, data)
-        from qdllm_utils.circuits.ansatz import qdllm_circuit
-        from qdllm_utils.circuits.simulator import simulator
+        from qdcircuits.ansatz import qdllm_circuit
+        from qdcircuits.simulator import simulator
 
         self.circuit = simulator(qdllm_circuit(case.n, case.layers), self.backend)  # type: ignore[method-assign]
 

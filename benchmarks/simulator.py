@@ -24,8 +24,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from contestants import CONTESTANTS, Case, numbers  # noqa: E402
 
-from qdllm_utils.circuits.ansatz import fused, qdllm_circuit  # noqa: E402
-from qdllm_utils.circuits.simulator import simulator  # noqa: E402
+from qdcircuits.ansatz import fused, qdllm_circuit  # noqa: E402
+from qdcircuits.simulator import simulator  # noqa: E402
 
 OURS = [name for name in CONTESTANTS if name.startswith("qdllm")]
 FAST = OURS[0]

@@ -6,7 +6,7 @@ Nothing here imports a heavy library: a notebook checks its parameters before an
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from qdllm_utils.errors import InputError, choose
+from qdcircuits.errors import InputError, choose
 
 
 @dataclass(frozen=True)

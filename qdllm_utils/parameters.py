@@ -8,8 +8,8 @@ import types
 from dataclasses import dataclass
 from typing import Any
 
+from qdcircuits.errors import InputError, choose
 from qdllm_utils.config import SCALES, TASKS, Knobs, Scale, knobs
-from qdllm_utils.errors import InputError, choose
 from qdllm_utils.texts.teacher_specs import NAMED, PAPER_TEACHERS
 
 IPYTHON_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython", "read_parameters"}

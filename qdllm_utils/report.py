@@ -20,10 +20,10 @@ from typing import Any
 import nbformat
 import papermill
 
+from qdcircuits.errors import InputError, choose
 from qdllm_utils.config import PRESETS, SCALES, TASKS, Knobs
-from qdllm_utils.errors import InputError, choose
-from qdllm_utils.evidence import status
-from qdllm_utils.evidence.experiments import STUDENTS
+from qdllm_utils.runs.experiments import STUDENTS
+from qdllm_utils.show import record
 
 ROOT = Path(__file__).parents[1]
 
@@ -69,7 +69,7 @@ def run(scale: str, given: dict[str, str], publishing: bool, only: tuple[str, ..
         page = build / "book" / "executed" / path.name
         times[path.name] = execute(path, page, parameters)
         default = declared[path]["scale"]["default"].strip("\"'") if "scale" in declared[path] else "–"
-        status.write_record(page, parameters.get("scale", default), times[path.name])
+        record.write_record(page, parameters.get("scale", default), times[path.name])
         print(f"{path.name}: {times[path.name]:.0f} s", flush=True)
     write_status(build / "book")
     build_book(build / "book")
@@ -113,8 +113,8 @@ def tidy(path: Path) -> None:
 
 def write_status(book: Path) -> None:
     """Write the pages of status and findings from the records beside the executed notebooks."""
-    (book / "status.md").write_text(status.page(book / "executed"), encoding="utf-8")
-    (book / "findings.md").write_text(status.findings(book / "executed"), encoding="utf-8")
+    (book / "status.md").write_text(record.page(book / "executed"), encoding="utf-8")
+    (book / "findings.md").write_text(record.findings(book / "executed"), encoding="utf-8")
 
 
 def build_book(book: Path) -> None:
@@ -146,8 +146,8 @@ def is_demo(path: Path) -> bool:
 
 def publish(pages: list[Path], book: Path = ROOT / "book") -> None:
     """Copy executed notebooks, and the rows on the authors' texts, into the book."""
-    from qdllm_utils.evidence.store import default_folder
-    from qdllm_utils.texts.data import authors_fingerprint
+    from qdllm_utils.runs.store import default_folder
+    from qdllm_utils.texts.sources import authors_fingerprint
 
     for name in ("executed", "results"):
         (book / name).mkdir(parents=True, exist_ok=True)

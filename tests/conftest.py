@@ -31,7 +31,7 @@ def authors_data() -> Path:
 
 @contextmanager
 def expect_refusal(*mentions: str) -> Iterator[None]:
-    from qdllm_utils.errors import InputError
+    from qdcircuits.errors import InputError
 
     with pytest.raises(InputError) as caught:
         yield

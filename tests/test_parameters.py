@@ -8,8 +8,8 @@ import textwrap
 
 import pytest
 
+from qdcircuits.errors import InputError
 from qdllm_utils.config import PRESETS
-from qdllm_utils.errors import InputError
 from qdllm_utils.parameters import read_parameters
 
 CELL = """

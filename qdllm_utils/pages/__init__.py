@@ -5,5 +5,5 @@ fig1: pipeline. fig3, timing: timing, timing_report. fig4: related. fig5: hardwa
 audit: audit, audit_others. deviations: deviations. controls: arms, controls, control_tables. bytes: stored,
 stored_views. designs: designs, design_tables. features: features, feature_views. anatomy: anatomies,
 anatomy_views. surrogate: surrogates, surrogate_views.
-Tables 4 to 6 and own_texts need only evidence.experiments, tables and plots.
+Tables 4 to 6 and own_texts need only runs.experiments, show.tables and show.plots.
 """

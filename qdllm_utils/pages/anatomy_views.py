@@ -7,14 +7,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 
-from qdllm_utils.circuits.anatomy import TOLERANCE, anatomy
-from qdllm_utils.circuits.ansatz import qdllm_circuit
-from qdllm_utils.circuits.drawing_roles import draw_roles
+from qdcircuits.anatomy import TOLERANCE, anatomy
+from qdcircuits.ansatz import qdllm_circuit
+from qdcircuits.drawing_roles import draw_roles
 from qdllm_utils.config import TASKS, knobs
-from qdllm_utils.evidence import strips
-from qdllm_utils.evidence.markup import DEMO, HTML, cell, group, line, table
-from qdllm_utils.evidence.plots import style, watermark
-from qdllm_utils.pages.anatomies import DRAWS, SMALL, Study
+from qdllm_utils.pages.anatomy import DRAWS, SMALL, Study
+from qdllm_utils.show import origin
+from qdllm_utils.show.html_table import DEMO, HTML, cell, group, line, table
+from qdllm_utils.show.plots import style, watermark
 from qdllm_utils.students.quantum import QuantumStudents
 
 WIDTHS = {"minilm": 384, "bert": 768}  # of the embedders, as in their configurations
@@ -141,4 +141,4 @@ def sampled_note(study: Study) -> HTML:
 
 def provenance_strip(study: Study) -> HTML:
     """Where the row comes from."""
-    return strips.of_rows([study.row], study.store, study.parameters.scale)
+    return origin.of_rows([study.row], study.store, study.parameters.scale)

@@ -11,8 +11,8 @@ from statistics import mean
 
 import pandas as pd
 
-from qdllm_utils.evidence import paper
-from qdllm_utils.evidence.tables import METRICS, STUDENT_NAMES, TEACHER_NAMES
+from qdllm_utils.show import paper
+from qdllm_utils.show.tables import METRICS, STUDENT_NAMES, TEACHER_NAMES
 from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
 
 TABLES = {"emotion": "Table 4", "hiding": "Table 5", "thematic": "Table 6"}

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from statistics import mean
 
 from qdllm_utils.config import TASKS
-from qdllm_utils.evidence.experiments import Comparison, TeacherRun
-from qdllm_utils.evidence.statistics import LEVEL, Difference, accuracy_error, least_p
-from qdllm_utils.evidence.store import Row, Store
-from qdllm_utils.pages.arms import (
+from qdllm_utils.pages.tuning import (
     Arm,
     Outcome,
     against,
@@ -20,6 +17,9 @@ from qdllm_utils.pages.arms import (
     train,
 )
 from qdllm_utils.parameters import Parameters
+from qdllm_utils.runs.experiments import Comparison, TeacherRun
+from qdllm_utils.runs.store import Row, Store
+from qdllm_utils.show.statistics import LEVEL, Difference, accuracy_error, least_p
 from qdllm_utils.students.controls import CONTROLS, Cosine
 
 

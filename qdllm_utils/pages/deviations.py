@@ -5,14 +5,14 @@ from statistics import mean
 from typing import Any
 
 from qdllm_utils.config import PRESETS, TASKS
-from qdllm_utils.evidence import paper
-from qdllm_utils.evidence.experiments import Experiment
-from qdllm_utils.evidence.markup import DEMO, HTML
-from qdllm_utils.evidence.store import Row, Store
-from qdllm_utils.evidence.tables import measured
-from qdllm_utils.pages.ablations import named
+from qdllm_utils.pages.table7 import named
 from qdllm_utils.parameters import Parameters
-from qdllm_utils.texts.data import Source
+from qdllm_utils.runs.experiments import Experiment
+from qdllm_utils.runs.store import Row, Store
+from qdllm_utils.show import paper
+from qdllm_utils.show.html_table import DEMO, HTML
+from qdllm_utils.show.tables import measured
+from qdllm_utils.texts.sources import Source
 
 MEASURED_ON = ("hiding", "thematic")  # a demo stops after the first
 OTHER_RANK = 64  # MiniLM's own is 16

@@ -6,11 +6,11 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 
 from qdllm_utils.config import changed
-from qdllm_utils.evidence import strips
-from qdllm_utils.evidence.markup import HTML, cell, group, line, table
-from qdllm_utils.evidence.plots import style, watermark
-from qdllm_utils.evidence.tables import OWN_DATA
-from qdllm_utils.pages.surrogates import Study, Written
+from qdllm_utils.pages.surrogate import Study, Written
+from qdllm_utils.show import origin
+from qdllm_utils.show.html_table import HTML, cell, group, line, table
+from qdllm_utils.show.plots import style, watermark
+from qdllm_utils.show.tables import OWN_DATA
 
 NEAR = 0.01  # 'within': largest error of an output over the test texts
 FEW = 10  # terms
@@ -145,4 +145,4 @@ def errors(study: Study) -> Any:
 def provenance_strip(study: Study) -> HTML:
     """Where the rows come from."""
     rows = {written.key: written for one in (study.chosen, study.deep) for written in (one.row, one.quantum)}
-    return strips.of_rows(list(rows.values()), study.store, study.parameters.scale)
+    return origin.of_rows(list(rows.values()), study.store, study.parameters.scale)

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qdllm_utils.circuits.ansatz import Circuit, layered_circuit
-from qdllm_utils.circuits.simulator import simulator
+from qdcircuits.ansatz import Circuit, layered_circuit
+from qdcircuits.simulator import simulator
 from qdllm_utils.learning.losses import cross_entropy
 from qdllm_utils.learning.training import Data, Settings
 

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from qdllm_utils.circuits.ansatz import Circuit, layered_circuit
+from qdcircuits.ansatz import Circuit, layered_circuit
 from qdllm_utils.learning.training import Data
 from qdllm_utils.students.quantum import WEIGHT_SD, QuantumStudents
 

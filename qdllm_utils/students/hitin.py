@@ -26,7 +26,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, pad, relu
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from qdllm_utils.learning.training import Data
-from qdllm_utils.students.words import WordStudent
+from qdllm_utils.students.word_students import WordStudent
 
 Tree = int | tuple["Tree", ...]  # a leaf is a vertex of the graph, an inner node the tuple of its children
 KERNELS = (2, 3, 4)

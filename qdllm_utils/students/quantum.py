@@ -9,8 +9,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from qdllm_utils.circuits.ansatz import Circuit, qdllm_circuit
-from qdllm_utils.circuits.simulator import simulator
+from qdcircuits.ansatz import Circuit, qdllm_circuit
+from qdcircuits.simulator import simulator
 from qdllm_utils.config import Knobs
 from qdllm_utils.learning.losses import qdllm_loss
 from qdllm_utils.learning.training import Data, Settings

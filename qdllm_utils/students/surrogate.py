@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdllm_utils.circuits.surrogate import Expansion
+from qdcircuits.expansion import Expansion
 from qdllm_utils.config import Knobs
 from qdllm_utils.students.quantum import QuantumStudents
 

@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from qdllm_utils.learning.losses import cross_entropy
 from qdllm_utils.learning.training import Data
-from qdllm_utils.students.words import WordStudent
+from qdllm_utils.students.word_students import WordStudent
 
 
 @dataclass(frozen=True)

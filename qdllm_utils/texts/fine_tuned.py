@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import softmax
 
-from qdllm_utils.errors import InputError
+from qdcircuits.errors import InputError
 from qdllm_utils.texts.embeddings import embed
 from qdllm_utils.texts.teacher_specs import TeacherSpec, hub_name
 from qdllm_utils.texts.teachers import fine_tune, merged_bert

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from qdllm_utils.errors import InputError
+from qdcircuits.errors import InputError
 from qdllm_utils.texts import pretrained
 from qdllm_utils.texts.embeddings import MAX_TOKENS
 from qdllm_utils.texts.teacher_specs import TeacherSpec, hub_name

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qdcircuits.errors import InputError
 from qdllm_utils import report
 from qdllm_utils.config import TASKS, knobs
-from qdllm_utils.errors import InputError
-from qdllm_utils.evidence import paper
-from qdllm_utils.evidence import store as store_module
-from qdllm_utils.evidence.store import Row, Store
-from qdllm_utils.texts.data import authors_fingerprint
+from qdllm_utils.runs import store as store_module
+from qdllm_utils.runs.store import Row, Store
+from qdllm_utils.show import paper
+from qdllm_utils.texts.sources import authors_fingerprint
 
 ROOT = Path(__file__).parents[2]
 PAPERMILL = str(Path(sys.executable).with_name("papermill"))

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from qdllm_utils.config import TASKS
-from qdllm_utils.evidence import paper
-from qdllm_utils.pages import audit, audit_others
+from qdllm_utils.pages import audit, audit_claims
+from qdllm_utils.show import paper
 from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
 
 SIZES = {"tinybert": "14.00M", "minillm": "33.00M", "distilbert": "52.00M", "pkd": "52.00M", "quantum": "9,275"}
@@ -17,7 +17,7 @@ PER_TASK = {"emotion": 100.0, "hiding": 20.0, "thematic": 300.0}
 
 def entries(question: str) -> dict[tuple[str, str], audit.Finding]:
     """The findings of the one check whose question starts so."""
-    (check,) = [check for check in audit_others.checks() if check.question.startswith(question)]
+    (check,) = [check for check in audit_claims.checks() if check.question.startswith(question)]
     return {(finding.place, finding.entry): finding for finding in check.findings}
 
 
@@ -78,7 +78,7 @@ def test_distillation_times_are_those_of_the_specification():
     """QD-LLM 464-587 s on emotion, 81-92 on hiding, 131-284 on thematic; DistilBERT up to 4,580 s."""
 
     def seconds(task, student):
-        return [round(audit_others.distillation_seconds(task, teacher, student)) for teacher in PAPER_TEACHERS]
+        return [round(audit_claims.distillation_seconds(task, teacher, student)) for teacher in PAPER_TEACHERS]
 
     for task, low, high in (("emotion", 464, 587), ("hiding", 81, 92), ("thematic", 131, 284)):
         assert (min(seconds(task, "quantum")), max(seconds(task, "quantum"))) == (low, high)
@@ -165,12 +165,12 @@ def made_up(monkeypatch):
 
 def all_findings() -> list[audit.Finding]:
     paper.values.cache_clear()
-    return [finding for check in audit_others.checks() for finding in check.findings]
+    return [finding for check in audit_claims.checks() for finding in check.findings]
 
 
 def test_a_consistent_paper_has_no_finding(made_up):
     assert all_findings() == []
-    assert audit_others.verdict(audit_others.checks()).status == "reproduced"
+    assert audit_claims.verdict(audit_claims.checks()).status == "reproduced"
 
 
 def set_value(frame: pd.DataFrame, keys: dict[str, str], change, column: str = "value") -> None:
@@ -247,8 +247,8 @@ def test_a_faster_baseline_is_found(made_up):
 
 
 def test_the_page_shows_every_finding_and_every_question():
-    checks = audit_others.checks()
-    shown = html.unescape(audit_others.findings_table(checks))
+    checks = audit_claims.checks()
+    shown = html.unescape(audit_claims.findings_table(checks))
     assert all(check.question in shown for check in checks)
     assert shown.count('scope="row"') == sum(len(check.findings) for check in checks)
-    assert "4,580" in audit_others.times_table()
+    assert "4,580" in audit_claims.times_table()

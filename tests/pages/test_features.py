@@ -5,14 +5,14 @@ import re
 import numpy as np
 import pytest
 
-from qdllm_utils.evidence import plots
-from qdllm_utils.evidence.experiments import Comparison
-from qdllm_utils.evidence.statistics import corrected, paired
-from qdllm_utils.evidence.store import Row, Store
-from qdllm_utils.pages import feature_views, features
-from qdllm_utils.pages.arms import Outcome
+from qdllm_utils.pages import features, features_views
 from qdllm_utils.pages.features import FEATURES, STEPS, STUDENTS, Features, Panel
+from qdllm_utils.pages.tuning import Outcome
 from qdllm_utils.parameters import Parameters
+from qdllm_utils.runs.experiments import Comparison
+from qdllm_utils.runs.store import Row, Store
+from qdllm_utils.show import plots
+from qdllm_utils.show.statistics import corrected, paired
 
 TITLES = dict(zip(STUDENTS, ("QD-LLM", "cos", "MLP", "probe"), strict=True))
 VALUES = {"scale": "cpu", "teacher": "minilm", "tasks": "hiding", "seeds": 10, "refresh": False}
@@ -69,7 +69,7 @@ def test_each_step_goes_where_validation_points():
 def test_a_teacher_without_states_leaves_its_feature_out_and_says_so():
     shown = page(without=("teacher",))
     assert shown.panels[0].steps["fine_tuned"].after == "distilled"
-    assert "this teacher keeps no states" in str(feature_views.grid_table(shown))
+    assert "this teacher keeps no states" in str(features_views.grid_table(shown))
 
 
 def test_the_sentences_say_what_the_steps_say():
@@ -84,12 +84,12 @@ def test_the_sentences_say_what_the_steps_say():
 
 def test_the_tables_and_the_figures_show_every_feature_student_and_step():
     shown = page()
-    for table in (feature_views.grid_table(shown), feature_views.steps_table(shown)):
+    for table in (features_views.grid_table(shown), features_views.steps_table(shown)):
         columns = str(table).count('scope="col"')
         lines = re.findall(r'<tr><th scope="row">.*?</tr>', str(table))
         assert lines and all(line.count("<td>") == columns - 1 for line in lines) and "demo" not in str(table)
-    assert len(re.findall(r'<tr><th scope="row">', str(feature_views.grid_table(shown)))) == 1 + len(FEATURES)
-    figure = feature_views.accuracy_on_features(shown)
+    assert len(re.findall(r'<tr><th scope="row">', str(features_views.grid_table(shown)))) == 1 + len(FEATURES)
+    figure = features_views.accuracy_on_features(shown)
     (axis,) = figure.axes
     assert [label.get_text() for label in axis.get_yticklabels()] == list(FEATURES.values())
     assert len(axis.containers) == len(FEATURES) * len(STUDENTS)

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from qdllm_utils.errors import InputError
-from qdllm_utils.evidence import paper
-from qdllm_utils.pages import timing, timing_report
+from qdcircuits.errors import InputError
+from qdllm_utils.pages import timing, timing_views
 from qdllm_utils.pages.timing import Contestant
 from qdllm_utils.parameters import Parameters
+from qdllm_utils.show import paper
 
 
 def test_contestants_take_turns_and_their_medians_are_scaled() -> None:
@@ -61,13 +61,13 @@ def test_a_missing_or_broken_benchmark_file_is_named(tmp_path) -> None:
     broken.write_text("{")
     for path in (broken, tmp_path / "absent.json"):
         with pytest.raises(InputError, match=path.name):
-            timing_report.benchmark(str(path))
+            timing_views.benchmark(str(path))
 
 
 def test_the_peers_table_divides_by_our_own_time() -> None:
     row = {"n": 11, "layers": 2, "batch": 8, "students": 1, "task": "train", "version": "1", "wall_ms": 1, "note": ""}
     rows = [row | {"simulator": "qdllm numba", "cpu_ms": 2.0}, row | {"simulator": "default.qubit", "cpu_ms": 100.0}]
-    shown = timing_report.peers_table(json.loads(json.dumps(rows)))
+    shown = timing_views.peers_table(json.loads(json.dumps(rows)))
     assert "100.00 ms" in shown
     assert "50.0 x" in shown
 
@@ -80,6 +80,6 @@ def test_the_verdict_counts_the_embedder_in() -> None:
         own = {"quantum": {"epoch_cpu_s": 1.0, "infer_cpu_ms": quantum}, "embedder": {"infer_cpu_ms": embedder}}
         return type("Row", (), {"result": others | own})()
 
-    quick = timing_report.verdict({"emotion": row(0.1, 0.5)}, demo=False)
-    slow = timing_report.verdict({"emotion": row(0.1, 5.0)}, demo=False)
+    quick = timing_views.verdict({"emotion": row(0.1, 0.5)}, demo=False)
+    slow = timing_views.verdict({"emotion": row(0.1, 5.0)}, demo=False)
     assert (quick.status, slow.status) == ("reproduced", "not reproduced")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from qdllm_utils.circuits.ansatz import qdllm_circuit
-from qdllm_utils.circuits.simulator import Simulator
+from qdcircuits.ansatz import qdllm_circuit
+from qdcircuits.simulator import Simulator
 from qdllm_utils.config import PRESETS, knobs
 from qdllm_utils.learning.training import fit, predict
 from qdllm_utils.students import tfidf

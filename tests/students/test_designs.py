@@ -9,9 +9,9 @@ import torch
 
 from qdllm_utils.config import knobs
 from qdllm_utils.learning.training import fit, predict
-from qdllm_utils.students.designs import QuantumDesign
-from qdllm_utils.students.family import BUDGETS, CLASSICAL_DESIGNS, DESIGNS, QUANTUM_DESIGNS, named
-from qdllm_utils.students.small import PCALinear, PCAPolynomial, RandomCosine, SparseProbe
+from qdllm_utils.students.classical_designs import PCALinear, PCAPolynomial, RandomCosine, SparseProbe
+from qdllm_utils.students.design_catalogue import BUDGETS, CLASSICAL_DESIGNS, DESIGNS, QUANTUM_DESIGNS, named
+from qdllm_utils.students.quantum_designs import QuantumDesign
 
 TUNED = knobs("tuned", epochs=8, learning_rate=0.03, batch_size=16)
 

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from qdllm_utils.learning.training import fit, predict
-from qdllm_utils.students import bert_qtc, hitin, textrcnn, words
+from qdllm_utils.students import bert_qtc, hitin, textrcnn, word_students
 from qdllm_utils.students.bert import Size as BertSize
 from qdllm_utils.students.bert_qtc import BertQTC, TrainedBertQTC
 from qdllm_utils.students.hitin import HiTIN, HiTINTree, coding_tree, label_graph, structural_entropy
@@ -56,8 +56,8 @@ def test_the_vocabulary_is_of_the_training_rows_and_rare_words_are_unknown():
 
 
 def test_words_are_lower_case_marks_stand_alone_and_a_text_ends_after_sixty():
-    assert words.split_words("Don't STOP, now!") == ["don't", "stop", ",", "now", "!"]
-    assert len(words.split_words("a " * 100)) == 60
+    assert word_students.split_words("Don't STOP, now!") == ["don't", "stop", ",", "now", "!"]
+    assert len(word_students.split_words("a " * 100)) == 60
 
 
 @pytest.mark.parametrize("baseline", [TextRCNN, HiTIN])

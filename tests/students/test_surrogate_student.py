@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from qdllm_utils.circuits.surrogate import expand
+from qdcircuits.expansion import expand
 from qdllm_utils.config import knobs
 from qdllm_utils.students.quantum import QuantumStudents
 from qdllm_utils.students.surrogate import SurrogateStudents, restored

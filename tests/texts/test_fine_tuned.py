@@ -5,11 +5,11 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from qdllm_utils.errors import InputError
+from qdcircuits.errors import InputError
 from qdllm_utils.parameters import read_parameters
 from qdllm_utils.texts import fine_tuned, pretrained, teachers
-from qdllm_utils.texts.data import split
 from qdllm_utils.texts.embeddings import embed
+from qdllm_utils.texts.sources import split
 from qdllm_utils.texts.teacher_specs import TeacherSpec
 
 TEXTS = [f"{('good happy day ', 'bad gloomy night ')[n % 2] * (1 + n * 7 % 9)}number {n}" for n in range(60)]

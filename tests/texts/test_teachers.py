@@ -9,7 +9,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from qdllm_utils.config import SCALES, TASKS
 from qdllm_utils.texts import pretrained, teachers, twins
-from qdllm_utils.texts.data import split
+from qdllm_utils.texts.sources import split
 from qdllm_utils.texts.teacher_specs import NAMED, TeacherSpec, hub_name, teacher_spec
 
 # Easy texts of very different lengths, the lengths alike in both classes: logits handed back in the order of

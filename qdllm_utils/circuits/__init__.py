@@ -1,1 +1,0 @@
-"""The circuit as data, and its readers: simulator, PennyLane, drawing."""

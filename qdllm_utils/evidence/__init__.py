@@ -1,1 +1,0 @@
-"""Rows, their provenance, and the tables and figures made of them."""

@@ -1,0 +1,97 @@
+"""The tables and sentences of the controls page and of its kin, as HTML."""
+
+import html
+from collections.abc import Sequence
+
+from qdllm_utils.pages.controls import Controls, answer, conclusions, points
+from qdllm_utils.pages.tuning import LEARNING_RATES, TUNING_SEEDS, Outcome
+from qdllm_utils.show.html_table import DEMO, HTML, group, table
+from qdllm_utils.show.statistics import Difference
+from qdllm_utils.show.tables import OWN_DATA, count, measured
+
+COLUMNS = (
+    "Acc",
+    "Difference, points",
+    "d_z",
+    "p",
+    "p (Holm)",
+    "Verdict",
+    "Trained parameters",
+    "Stored bytes",
+    "Learning rate",
+)
+
+
+def line(title: str, details: str, cells: Sequence[str]) -> str:
+    """A row: its name, in grey what it is, its cells."""
+    below = f'<br><span class="paper">{html.escape(details)}</span>' if details else ""
+    return (
+        f'<tr><th scope="row">{html.escape(title)}{below}</th>'
+        + "".join(f"<td>{cell}</td>" for cell in cells)
+        + "</tr>"
+    )
+
+
+def probability(p: float) -> str:
+    """0.012, <0.001, or a dash where one seed gives none."""
+    return "–" if p != p else "&lt;0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def difference_cells(difference: Difference | None) -> list[str]:
+    """Difference with its interval, effect size, p, Holm's p, verdict; the reference itself has none."""
+    if difference is None:
+        return ["reference", "", "", "", ""]
+    effect = "–" if difference.effect != difference.effect else f"{difference.effect:+.2f}".replace("inf", "∞")
+    return [points(difference), effect, probability(difference.p), probability(difference.adjusted), difference.verdict]
+
+
+def outcome_line(outcome: Outcome, difference: Difference | None) -> str:
+    """One arm: accuracy, its difference to the student, its size, its learning rate."""
+    accuracy = "<br>".join(part for part in measured(outcome.accuracies) if part)
+    result = outcome.rows[0].result
+    sizes = [count(result["parameters"]), f"{outcome.stored_bytes:,}"]
+    rate = outcome.chosen if "tfidf" not in outcome.rows[0].identity["student"] else f"C = {outcome.chosen}"
+    return line(outcome.title, result["size"], [accuracy, *difference_cells(difference), *sizes, rate])
+
+
+def controls_table(controls: Controls) -> HTML:
+    """A group for each task, teacher and preset: the student, then its controls."""
+    body = []
+    for block in controls.blocks:
+        body.append(group(f"{block.title}; its own test accuracy {block.teacher.result['acc']:.4f}", 1 + len(COLUMNS)))
+        body.append(outcome_line(block.student, None))
+        body += [outcome_line(outcome, block.differences[outcome.title]) for outcome in block.controls]
+    return table(controls_caption(controls), ["", *COLUMNS], body, controls.parameters.demo)
+
+
+def controls_caption(controls: Controls) -> str:
+    """How the rows were made and what the columns mean."""
+    block = controls.blocks[0]
+    rates = ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
+    seeds = len(block.student.rows)
+    notes = [
+        f"{OWN_DATA[controls.comparison.source_kind]}; one split and one teacher.".capitalize(),
+        f"Acc: test accuracy, mean ± standard deviation over {seeds} seeds."
+        if seeds > 1
+        else "Acc: test accuracy of one seed, so there is no spread, interval or p.",
+        "Difference: control − student in points, paired by seed, with its 95% bootstrap interval over seeds; d_z: "
+        "mean over standard deviation of the differences; p: sign-flip test; Holm over all controls of the block.",
+        "Verdict of the control against the student at 0.05.",
+        "All arms of preset paper have the paper's optimiser.",
+        f"In preset tuned each arm, the student too, tries the learning rates {rates} with {min(seeds, TUNING_SEEDS)} "
+        "seeds and takes the one that is best on validation.",
+        "CE alone: alpha = 0, the teacher is not used. TF-IDF reads the words and has no seed: its one accuracy is "
+        "held against every seed. Stored bytes: float32, without the frozen embedder, which all but TF-IDF need.",
+    ]
+    return " ".join(notes)
+
+
+def controls_conclusion(controls: Controls) -> HTML:
+    """The sentences, computed from the rows."""
+    return sentences([answer(controls), *conclusions(controls)], controls.parameters.demo)
+
+
+def sentences(lines: Sequence[str], demo: bool) -> HTML:
+    """A list of sentences, marked where they are no result."""
+    items = "".join(f"<li>{html.escape(text)}</li>" for text in lines)
+    return HTML(f'<div class="qd-verdict"><ul>{items}</ul>{DEMO if demo else ""}</div>')

@@ -1,0 +1,57 @@
+"""The tables of the designs page."""
+
+from qdllm_utils.pages.controls_views import difference_cells, line, sentences
+from qdllm_utils.pages.designs import Search, conclusion
+from qdllm_utils.pages.tuning import LEARNING_RATES, Outcome
+from qdllm_utils.show.html_table import HTML, group, table
+from qdllm_utils.show.tables import OWN_DATA, count, measured
+
+
+def finalists_table(search: Search) -> HTML:
+    """A group for each task and budget: the quantum finalist and the classical one."""
+    columns = ("Acc", "Difference, points", "d_z", "p", "p (Holm)", "Verdict", "Trained parameters")
+    body = []
+    for meeting in search.meetings:
+        body.append(group(meeting.title, 1 + len(columns)))
+        difference = search.differences[meeting.title]
+        for outcome, shown in ((meeting.classical, None), (meeting.quantum, difference)):
+            accuracy = "<br>".join(part for part in measured(outcome.accuracies) if part)
+            size = count(outcome.rows[0].result["parameters"])
+            body.append(line(outcome.title, "", [accuracy, *difference_cells(shown), size]))
+    rates = ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
+    screening = len(search.meetings[0].screened["quantum"][0].rows)
+    notes = (
+        f"{OWN_DATA[search.comparison.source_kind]}. ".capitalize()
+        + f"Screening: each design of both kinds at the learning rates {rates} with {screening} seeds, by mean "
+        "validation accuracy; the best of each kind is the finalist. Test rows chose nothing; the correction (Holm) "
+        f"nevertheless runs over all {search.tries} quantum designs tried. Difference: quantum − classical, paired by "
+        f"seed, over {len(search.meetings[0].quantum.rows)} seeds, with its 95% bootstrap interval. Preset tuned."
+    )
+    if search.left_out:
+        notes += f" Budgets declared and not run here: {', '.join(f'{budget:,}' for budget in search.left_out)}."
+    return table(notes, ["", *columns], body, search.parameters.demo)
+
+
+def screened_table(search: Search) -> HTML:
+    """Everything that was tried, the best of each kind first."""
+    columns = ("Validation", "Trained parameters", "Learning rate")
+
+    def order(outcome: Outcome) -> float:
+        return -outcome.validation
+
+    body = []
+    for meeting in search.meetings:
+        for kind, outcomes in meeting.screened.items():
+            body.append(group(f"{meeting.title}, {kind}", 1 + len(columns)))
+            for outcome in sorted(outcomes, key=order):
+                size = count(outcome.rows[0].result["parameters"])
+                body.append(line(outcome.title, "", [f"{outcome.validation:.4f}", size, outcome.chosen]))
+    notes = (
+        f"All {2 * search.tries} designs tried: mean validation accuracy at the learning rate that validation chose."
+    )
+    return table(notes, ["", *columns], body, search.parameters.demo)
+
+
+def designs_conclusion(search: Search) -> HTML:
+    """The sentence, computed from the rows."""
+    return sentences([conclusion(search)], search.parameters.demo)

@@ -1,0 +1,103 @@
+"""The tables, the sentences and the figure of the page on features."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+
+from qdllm_utils.pages.controls_views import difference_cells, line, sentences
+from qdllm_utils.pages.features import FEATURES, RELEASED, STEPS, STUDENTS, Features, answer, conclusions, verdict
+from qdllm_utils.pages.tuning import LEARNING_RATES
+from qdllm_utils.show.html_table import HTML, group, table
+from qdllm_utils.show.plots import style, watermark
+from qdllm_utils.show.tables import OWN_DATA, count, measured, spread
+
+
+def features_conclusion(features: Features) -> HTML:
+    """The sentences, computed from the rows."""
+    return sentences([answer(features), *conclusions(features)], features.parameters.demo)
+
+
+def steps_table(features: Features) -> HTML:
+    """A group for each task: what each change buys."""
+    columns = ("From", "To", "Difference, points", "d_z", "p", "p (Holm)", "Verdict")
+    body = []
+    for panel in features.panels:
+        body.append(group(panel.title, 1 + len(columns)))
+        for name, step in panel.steps.items():
+            cells = [step.before, step.after, *difference_cells(step.difference)[:-1], verdict(step.difference)]
+            body.append(line(STEPS[name], "", cells))
+    seeds = len(features.panels[0].published.rows)
+    _, *others = (outcome.title for outcome in features.panels[0].grid[RELEASED].values())
+    notes = (
+        "Each line changes one thing. The first three lead to or from QD-LLM on the released feature, the last two "
+        "start from QD-LLM on the frozen feature of the third. What is changed to is chosen on validation (students: "
+        f"{', '.join(others)}); the difference is one of test accuracies, paired over {seeds} seeds, with its 95% "
+        f"bootstrap interval; Holm over the {len(STEPS)} lines of a task."
+    )
+    return table(notes, ["", *columns], body, features.parameters.demo)
+
+
+def grid_table(features: Features) -> HTML:
+    """A group for each task: every feature, and the accuracy of every student on it."""
+    columns = [outcome.title for outcome in features.panels[0].grid[RELEASED].values()]
+    body = []
+    for panel in features.panels:
+        name = f"{panel.title}; its own test accuracy {panel.teacher.result['acc']:.4f}"
+        body.append(group(name, 1 + len(columns)))
+        published = "<br>".join(part for part in measured(panel.published.accuracies) if part)
+        body.append(line("QD-LLM, preset paper", FEATURES[RELEASED], [published, *[""] * (len(columns) - 1)]))
+        for feature, outcomes in panel.grid.items():
+            cells = []
+            for outcome in outcomes.values():
+                size = count(outcome.rows[0].result["parameters"])
+                shown = "<br>".join(part for part in measured(outcome.accuracies) if part)
+                details = f"validation {outcome.validation:.4f}<br>{size} trained"
+                cells.append(f'{shown}<br><span class="paper">{details}</span>')
+            body.append(line(feature, FEATURES[feature], cells))
+        body += [line(name, "not there: this teacher keeps no states", [""] * len(columns)) for name in panel.absent]
+    rates = ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
+    seeds = len(features.panels[0].published.rows)
+    notes = (
+        f"{OWN_DATA[features.comparison.source_kind]}. ".capitalize()
+        + f"Test accuracy, mean ± standard deviation over {seeds} seeds; below it mean validation accuracy and trained "
+        "parameters. Preset tuned, every student on every feature at the learning rates "
+        f"{rates}, the best on validation; the first line is preset paper. The name of a feature is the value of the "
+        "parameter pooling of Tables 4 to 8."
+    )
+    return table(notes, ["", *columns], body, features.parameters.demo)
+
+
+def accuracy_on_features(features: Features) -> Any:
+    """Test accuracy (mean and standard deviation over seeds) of every student on every feature, a panel a task.
+
+    The dotted line is QD-LLM at preset paper, the dashed one the teacher itself.
+    """
+    style()
+    columns = len(features.panels)
+    names = list(FEATURES)
+    figure, axes = plt.subplots(
+        1, columns, figsize=(4.2 + 3.2 * columns, 5.2), sharey=True, squeeze=False, layout="constrained"
+    )
+    looks = dict(zip(STUDENTS, zip("^oXs", sns.color_palette("colorblind"), strict=False), strict=True))
+    shown: dict[str, Any] = {}
+    for axis, panel in zip(axes[0], features.panels, strict=True):
+        for feature, outcomes in panel.grid.items():
+            for offset, (student, outcome) in enumerate(outcomes.items()):
+                marker, colour = looks[student]
+                centre, sd = spread(outcome.accuracies)
+                place = names.index(feature) + 0.16 * (offset - 1.5)
+                shown[outcome.title] = axis.errorbar(
+                    centre, place, xerr=sd or 0, marker=marker, color=colour, capsize=2, linestyle="none"
+                )
+        centre, _ = spread(panel.published.accuracies)
+        shown["QD-LLM, preset paper"] = axis.axvline(centre, linestyle=":", color="0.2")
+        shown["the teacher itself"] = axis.axvline(panel.teacher.result["acc"], linestyle="--", color="0.35")
+        axis.set(title=panel.title.replace(", teacher", ",\nteacher"), xlabel="test accuracy")
+        axis.set(yticks=range(len(names)), yticklabels=[FEATURES[name] for name in names])
+        axis.grid(axis="y", visible=False)
+    axes[0, 0].invert_yaxis()
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=3, frameon=False)
+    if features.parameters.demo:
+        watermark(figure)
+    return figure

@@ -1,0 +1,236 @@
+"""Figure 5: the trained circuit as a chip would run it, and, where there are counts of one, as a chip ran it.
+
+One study is one student (teacher, task, seed) on a stratified subset of its test texts. Its conditions, in order:
+
+    ideal                exact <Z>
+    shots                `shots` shots of the exact circuit
+    noise                `shots` shots of the compiled circuit on the chip of the calibration table (simulated)
+    readout mitigated    the same shots, each bit's confusion inverted (confusion itself learnt from `shots` shots)
+    extrapolated         zero-noise extrapolation over each CZ done 1, 3 and 5 times, `shots` shots each
+    both                 both
+    hardware             counts of a ledger, if it has this student's texts
+
+Rows say `simulated noise` as their source. Accuracies over all test texts and infinitely many shots come beside them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from qdcircuits.ansatz import Circuit
+from qdcircuits.chip.calibration import Calibration, read_calibration
+from qdcircuits.chip.compilation import Compiled, compile_for
+from qdcircuits.chip.counts import FOLDS, expectations, measured_confusion, sample, without_confusion, zero_noise
+from qdcircuits.chip.noise import NoisyCircuit, confusion_matrices
+from qdllm_utils.runs import provenance
+from qdllm_utils.runs.experiments import SPLIT_SEED, Experiment
+from qdllm_utils.runs.store import Row, key_of
+from qdllm_utils.texts.sources import split
+
+CONDITIONS = ("ideal", "shots", "noise", "readout mitigated", "extrapolated", "both")
+SHOT_CURVE = (16, 64, 256, 1024, 4096, 16384)
+ERROR_CURVE = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)  # times the table's two-qubit error; readout confusion and decay stay
+RECIPE = 1
+
+
+@dataclass(frozen=True)
+class Student:
+    """A trained quantum student, out of its row. angles (n_weights,) rad; head (n, C); bias (C,)."""
+
+    row: Row
+    circuit: Circuit
+    angles: np.ndarray
+    head: np.ndarray
+    bias: np.ndarray
+
+    @classmethod
+    def of(cls, row: Row, experiment: Experiment) -> "Student":
+        """From a row that was loaded with its arrays."""
+        from qdcircuits.ansatz import qdllm_circuit
+
+        arrays = {name: row.arrays[name].astype(float) for name in ("angles", "head_weight", "head_bias")}
+        circuit = qdllm_circuit(experiment.knobs.qubits, experiment.knobs.layers)
+        return cls(row, circuit, arrays["angles"], arrays["head_weight"], arrays["head_bias"])
+
+    def predict(self, z: np.ndarray) -> np.ndarray:
+        """Class numbers from <Z_j> (..., n)."""
+        return (z @ self.head + self.bias).argmax(axis=-1)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a study is made. texts: of the subset; table: a calibration CSV, None for the shipped synthetic one."""
+
+    texts: int
+    shots: int = 10_240
+    seed: int = 0
+    table: str | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """One student on one simulated chip."""
+
+    experiment: Experiment
+    settings: Settings
+
+    @cached_property
+    def student(self) -> Student:
+        """The trained student (its seed is the settings'); trained now where the store has none."""
+        seed, experiment = self.settings.seed, self.experiment
+        (row,) = experiment.student_rows(("quantum",), range(seed, seed + 1))["quantum"]
+        loaded = experiment.store.load(row.identity, arrays=True) if not row.arrays else row
+        assert loaded is not None
+        return Student.of(loaded, experiment)
+
+    @cached_property
+    def chip(self) -> Calibration:
+        """The chip."""
+        return read_calibration(self.settings.table)
+
+    @cached_property
+    def compiled(self) -> Compiled:
+        """The student's circuit on the chip."""
+        return compile_for(self.student.circuit, self.student.angles, self.chip)
+
+    @cached_property
+    def test(self) -> np.ndarray:
+        """The numbers of the test texts."""
+        return split(self.experiment.source.corpus.labels, SPLIT_SEED)["test"]
+
+    @cached_property
+    def subset(self) -> np.ndarray:
+        """The numbers of the subset's texts: stratified, always the same ones for a size."""
+        return stratified(self.test, self.experiment.source.corpus.labels, self.settings.texts)
+
+    @cached_property
+    def inputs(self) -> np.ndarray:
+        """The encoder's angles of all texts, (N, n) in rad."""
+        import torch
+
+        from qdllm_utils.students.quantum import QuantumStudents
+
+        features = torch.tensor(self.experiment.embeddings(self.experiment.knobs.pooling))
+        classes = len(self.experiment.source.corpus.classes)
+        module = QuantumStudents(features.shape[1], classes, self.experiment.knobs, [self.settings.seed])
+        arrays = self.student.row.arrays
+        module.load_state_dict({k: torch.tensor(arrays[k])[None] for k in module.state_dict()})
+        with torch.no_grad():
+            return module.encode(features[None])[0].double().numpy()
+
+    @property
+    def student_key(self) -> str:
+        """The key of the student's row."""
+        return key_of(self.experiment.student_identity("quantum", self.settings.seed))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What identifies the row of this study."""
+        return {
+            "kind": "simulated",
+            "recipe": RECIPE,
+            "of": self.experiment.student_identity("quantum", self.settings.seed),
+            "data": self.experiment.data_identity,
+            "chip": self.chip.digest,
+            "texts": self.settings.texts,
+            "shots": self.settings.shots,
+        }
+
+    def row(self) -> Row:
+        """The study's row with its arrays, out of the store or computed now."""
+        store, label = self.experiment.store, f"simulated noise, {self.experiment.source.title}"
+        found = store.load(self.identity, arrays=True)
+        if found is not None:
+            return found
+        student = self.student  # trained first, so that its time is not counted here
+        store.say(f"{label}: computing ({store.why}).")
+        with provenance.recorded() as record:
+            result, arrays = self.simulate(student)
+        record["source"] = "simulated noise"
+        row = Row(self.identity, result, record, arrays)
+        store.save(row)
+        return row
+
+    def simulate(self, student: Student) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Every condition and both curves."""
+        labels = self.experiment.source.corpus.labels
+        rng = np.random.default_rng([self.settings.seed, self.settings.shots])
+        ideal = NoisyCircuit(self.compiled, self.chip.noiseless())
+        noisy = {fold: NoisyCircuit(self.compiled, self.chip, fold) for fold in FOLDS}
+        inputs = self.inputs[self.subset]
+        parities, shots = self.compiled.parities, self.settings.shots
+        known = measured_confusion(confusion_matrices(self.compiled, self.chip), shots, rng)
+        exact = [ideal.probabilities(z) for z in inputs]
+        chances = {fold: [circuit.probabilities(z) for z in inputs] for fold, circuit in noisy.items()}
+        counts = {fold: [sample(p, shots, rng) for p in chances[fold]] for fold in FOLDS}
+        raw = {fold: np.array([expectations(f, parities) for f in counts[fold]]) for fold in FOLDS}
+        corrected = {
+            fold: np.array([expectations(without_confusion(f, known), parities) for f in counts[fold]])
+            for fold in FOLDS
+        }
+        z = {
+            "ideal": np.array([expectations(p, parities) for p in exact]),
+            "shots": np.array([expectations(sample(p, shots, rng), parities) for p in exact]),
+            "noise": raw[1],
+            "readout mitigated": corrected[1],
+            "extrapolated": zero_noise(np.stack([raw[fold] for fold in FOLDS])),
+            "both": zero_noise(np.stack([corrected[fold] for fold in FOLDS])),
+        }
+        right = {name: int((student.predict(z[name]) == labels[self.subset]).sum()) for name in CONDITIONS}
+        by_shots = {
+            str(n): float(
+                np.mean([
+                    student.predict(expectations(sample(p, n, rng), parities)) == label
+                    for p, label in zip(chances[1], labels[self.subset], strict=True)
+                    for _ in range(20)
+                ])
+            )
+            for n in SHOT_CURVE
+        }  # fmt: skip
+        truth = labels[self.test]
+        by_error = {}
+        for scale in ERROR_CURVE:
+            values = NoisyCircuit(self.compiled, self.chip.scaled(scale)).expectations(self.inputs[self.test])
+            by_error[str(scale)] = float(np.mean(student.predict(values) == truth))
+        everything = ideal.expectations(self.inputs[self.test])
+        result = {
+            "right": right,
+            "texts": len(self.subset),
+            "test_texts": len(self.test),
+            "ideal_over_all": float(np.mean(student.predict(everything) == truth)),
+            "by_shots": by_shots,
+            "by_error": by_error,
+            "median_error": float(np.median([self.chip.coupler(*pair).error for pair in pairs(self.compiled)])),
+            "stages": self.compiled.stages,
+            "line": self.compiled.line,
+            "layers": self.experiment.knobs.layers,
+            "error": {name: np.sqrt(np.mean((z[name] - z["ideal"]) ** 2, axis=0)).tolist() for name in CONDITIONS},
+        }
+        arrays = {f"z/{name}": values for name, values in z.items()}
+        return result, arrays | {"numbers": self.subset, "inputs": inputs, "labels": labels[self.subset]}
+
+
+def pairs(compiled: Compiled) -> Iterator[tuple[int, int]]:
+    """The chip's pairs of neighbouring qubits on the line."""
+    return zip(compiled.line[:-1], compiled.line[1:], strict=True)
+
+
+def stratified(numbers: np.ndarray, labels: np.ndarray, size: int) -> np.ndarray:
+    """`size` of the numbers, the classes in the proportions that they have there (as scikit-learn's split draws)."""
+    from sklearn.model_selection import train_test_split
+
+    if size >= len(numbers):
+        return np.sort(numbers)
+    chosen, _ = train_test_split(numbers, train_size=size, stratify=labels[numbers], random_state=0)
+    return np.sort(chosen)
+
+
+def supporting_sizes(printed: str, largest: int) -> list[int]:
+    """The subset sizes up to `largest` of which some number of right texts prints as an accuracy like '12.34%'."""
+    value, digits = float(printed.rstrip("%")) / 100, len(printed.rstrip("%").split(".")[1])
+    sizes = np.arange(1, largest + 1)
+    nearest = np.stack([np.floor(value * sizes), np.ceil(value * sizes)]) / sizes
+    return sizes[(np.round(100 * nearest, digits) == round(100 * value, digits)).any(axis=0)].tolist()

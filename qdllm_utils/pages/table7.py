@@ -1,0 +1,104 @@
+"""Tables 7 and 8: the quantum student alone, over loss terms and over teachers; all seeds at once.
+
+The rows of the full loss are those of Tables 4 to 6: same keys, found in the store.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from statistics import mean
+from typing import Any
+
+from qdllm_utils.config import TASKS, Knobs
+from qdllm_utils.parameters import Parameters
+from qdllm_utils.runs.experiments import Experiment
+from qdllm_utils.runs.store import Row, Store
+from qdllm_utils.texts.sources import Source
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A line of Table 7: its title, the paper's name of it (None where it has none), and the knobs that make it.
+
+    Cross-entropy alone is alpha = 0, a divergence alone alpha = 1.
+    """
+
+    title: str
+    printed: str | None
+    changes: dict[str, Any]
+
+
+LOSSES = {
+    "ce": Loss("CE", "ce", {"alpha": 0.0}),
+    "kl": Loss("KL", "kl", {"alpha": 1.0, "soft": "kl"}),
+    "js": Loss("JS", "js", {"alpha": 1.0, "soft": "js", "divergence": "jensen_shannon"}),
+    "js_released": Loss("JS, released form", None, {"alpha": 1.0, "soft": "js", "divergence": "released"}),
+    "all": Loss("KL+JS+CE", "all", {"divergence": "jensen_shannon"}),
+    "all_released": Loss("KL+JS+CE, JS in the released form", None, {"divergence": "released"}),
+}
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """rows: those of each variant, task and teacher, in the order of the seeds. teachers: by task and name."""
+
+    parameters: Parameters
+    rows: dict[tuple[str, str, str], list[Row]]
+    teachers: dict[tuple[str, str], Row]
+    store: Store
+
+    @property
+    def variants(self) -> list[str]:
+        """The variants that ran, in order."""
+        return list(dict.fromkeys(variant for variant, _, _ in self.rows))
+
+    @property
+    def names(self) -> list[str]:
+        """The teachers that ran, in order."""
+        return list(dict.fromkeys(teacher for _, _, teacher in self.rows))
+
+    @property
+    def all_rows(self) -> list[Row]:
+        """Every row, for the provenance strip."""
+        return [row for rows in self.rows.values() for row in rows] + list(self.teachers.values())
+
+    def values(self, variant: str, metric: str, tasks: Any = None, teachers: Any = None) -> list[float]:
+        """A metric, one value a seed: the mean over the tasks and teachers asked for (default: all)."""
+        chosen = [
+            self.rows[variant, task, teacher] for task in (tasks or TASKS) for teacher in (teachers or self.names)
+        ]
+        return [mean(row.result[metric] for row in seed) for seed in zip(*chosen, strict=True)]
+
+
+def run(parameters: Parameters, variants: dict[str, Knobs], teachers: tuple[str, ...]) -> Ablation:
+    """The quantum student of every variant on every task with every teacher; what is missing is trained."""
+    store = Store(refresh=parameters.refresh)
+    scale = parameters.size
+    found: dict[tuple[str, str, str], list[Row]] = {}
+    own: dict[tuple[str, str], Row] = {}
+    for task in TASKS:
+        source = Source(task, scale, parameters.values.get("data_dir"))
+        for teacher in teachers:
+            for variant, knobs in variants.items():
+                store.say = named(f"{task}, {variant}")
+                experiment = Experiment(source, scale, teacher, knobs, store)
+                rows = experiment.student_rows(("quantum",), parameters.seed_list)["quantum"]
+                found[variant, task, teacher] = rows
+            own[task, teacher] = experiment.teacher_row()
+    return Ablation(parameters, found, own, store)
+
+
+def named(what: str) -> Callable[[str], None]:
+    """How the store tells what it computes, where many runs of one student follow each other."""
+    return lambda sentence: print(f"{what}: {sentence}")
+
+
+def losses(parameters: Parameters) -> Ablation:
+    """Table 7: every loss, on top of the preset."""
+    variants = {name: replace(parameters.knobs, **loss.changes) for name, loss in LOSSES.items()}
+    return run(parameters, variants, parameters.teachers)
+
+
+def teachers(parameters: Parameters) -> Ablation:
+    """Table 8: the teacher (or all five) asked for, beside MiniLM, the real pre-trained one that every scale has."""
+    names = tuple(dict.fromkeys(("minilm", *parameters.teachers)))
+    return run(parameters, {"all": parameters.knobs}, names)

@@ -1,0 +1,233 @@
+"""Tables 7 and 8 as they are shown, their figure and their verdicts."""
+
+from statistics import mean
+from typing import Any
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+
+from qdllm_utils.config import TASKS, changed
+from qdllm_utils.pages.table7 import LOSSES, Ablation
+from qdllm_utils.show import paper, plots
+from qdllm_utils.show.html_table import HTML, cell, group, head, line, table
+from qdllm_utils.show.tables import METRICS, TEACHER_NAMES, count, measured, spread
+from qdllm_utils.show.verdicts import (
+    DEMO_WHY,
+    NOT,
+    UNTRIED,
+    Verdict,
+    interval,
+    judge,
+    overall_status,
+    stand_ins,
+    tally,
+)
+from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
+
+QUALITY = ("acc", "p", "r", "f1")
+
+
+def describe(ablation: Ablation) -> str:
+    """The preset, what was changed, the seeds and the data, for a caption."""
+    parameters = ablation.parameters
+    differing = changed(parameters.preset, parameters.knobs)
+    changes = "; changed: " + ", ".join(f"{k} = {v}" for k, v in differing.items()) if differing else ""
+    texts = "generated demo texts" if parameters.size.generated else "the authors' released texts"
+    seeds = len(parameters.seed_list)
+    return (
+        f"QD-LLM on {texts}, preset {parameters.preset}{changes}; mean ± standard deviation over {seeds} student seeds."
+    )
+
+
+def is_demo(ablation: Ablation) -> bool:
+    """Whether this is only a demo."""
+    return ablation.parameters.demo
+
+
+def difference(ablation: Ablation, variant: str, metric: str = "acc", tasks: Any = None) -> list[float]:
+    """A variant's values less those of the full loss, seed by seed."""
+    pairs = zip(ablation.values(variant, metric, tasks), ablation.values("all", metric, tasks), strict=True)
+    return [one - other for one, other in pairs]
+
+
+def signed(values: list[float]) -> tuple[str, str]:
+    """A mean difference with its sign, and its spread."""
+    return f"{mean(values):+.4f}", measured(values)[1]
+
+
+def loss_table(ablation: Ablation) -> HTML:
+    """The paper's Table 7, with each task beside the mean over tasks, and the difference to the full loss."""
+    columns = ["Loss", "Acc", "F1", "Acc less that of the full loss", *(f"Acc, {task}" for task in TASKS)]
+    lines = []
+    for name, loss in LOSSES.items():
+        cells = []
+        for metric in ("acc", "f1"):
+            printed = paper.loss(loss.printed, metric) if loss.printed else None
+            cells.append(cell(*measured(ablation.values(name, metric)), f"paper {printed or '–'}"))
+        full, own = paper.loss("all", "acc"), paper.loss(loss.printed or "", "acc")
+        below = f"paper {paper.number(own) - paper.number(full):+.4f}" if own and full else "paper –"
+        cells.append(cell("–") if name == "all" else cell(*signed(difference(ablation, name)), below))
+        cells += [cell(*measured(ablation.values(name, "acc", [task]))) for task in TASKS]
+        changes = ", ".join(f"{key} {value}" for key, value in loss.changes.items())
+        lines.append(line(head(loss.title, changes), cells))
+    caption = (
+        f"{describe(ablation)} Acc and F1 are means over three tasks and {len(ablation.names)} teacher(s) "
+        f"({', '.join(TEACHER_NAMES.get(name, name) for name in ablation.names)}); the paper's over five. A divergence "
+        "alone is alpha = 1, cross-entropy alone alpha = 0. Grey: the paper's value."
+    )
+    return table(caption, columns, lines, is_demo(ablation))
+
+
+def loss_figure(ablation: Ablation) -> Any:
+    """Each loss's accuracy less the full loss's, seed by seed, a colour a task; diamonds: the paper's."""
+    plots.style()
+    colours = sns.color_palette("colorblind", len(TASKS))
+    figure, axis = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
+    others = [name for name in LOSSES if name != "all"]
+    for row, name in enumerate(others):
+        for number, (task, colour) in enumerate(zip(TASKS, colours, strict=True)):
+            values = difference(ablation, name, "acc", [task])
+            low, high = interval(values)
+            height = row + 0.22 * (number - 1)
+            axis.plot(values, [height] * len(values), "o", color=colour, alpha=0.45, markersize=4)
+            bar = [[mean(values) - low], [high - mean(values)]]
+            axis.errorbar(
+                mean(values),
+                height,
+                xerr=bar,
+                fmt="|",
+                color=colour,
+                capsize=3,
+                label=TASKS[task].title if not row else None,
+            )
+        printed, full = paper.loss(LOSSES[name].printed or "", "acc"), paper.loss("all", "acc")
+        if printed and full:
+            label = "the paper, mean of all" if not row else None
+            axis.plot(paper.number(printed) - paper.number(full), row, "D", mfc="none", color="0.25", label=label)
+    axis.axvline(0, color="0.35", linewidth=1)
+    axis.set(yticks=range(len(others)), yticklabels=[LOSSES[name].title for name in others])
+    axis.set_xlabel("accuracy less that of KL+JS+CE (mean, 95% interval, seeds)")
+    axis.invert_yaxis()
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    if is_demo(ablation):
+        plots.watermark(figure)
+    return figure
+
+
+def loss_verdict(ablation: Ablation) -> Verdict:
+    """Whether the full loss beats each of its terms, as Table 7 says."""
+    if is_demo(ablation):
+        return Verdict(UNTRIED, DEMO_WHY)
+    parts, beaten = [], True
+    for name in ("ce", "kl", "js"):
+        values = difference(ablation, name)
+        low, high = interval(values)
+        beaten &= high < 0
+        word = "below" if high < 0 else "above" if low > 0 else "not to be told from"
+        parts.append(
+            f"{LOSSES[name].title} alone is {word} it ({mean(values):+.4f}, 95% interval {low:+.4f} to {high:+.4f})"
+        )
+    claim = "beside the full loss, " + ", ".join(parts) + "; in the paper all three are below it"
+    if set(ablation.names) != set(PAPER_TEACHERS) or ablation.parameters.size.twins:
+        return Verdict(UNTRIED, f"{stand_ins(ablation.names)}; {claim}.")
+    statuses = [
+        judge(ablation.values(name, m), paper.loss(name, m) or "")
+        for name in ("ce", "kl", "js", "all")
+        for m in ("acc", "f1")
+    ]
+    status = overall_status(statuses) if beaten else NOT
+    return Verdict(status, f"of {len(statuses)} printed values {tally(statuses)}; {claim}.")
+
+
+def teacher_table(ablation: Ablation) -> HTML:
+    """The paper's Table 8: a block for each task and the overall one, a column for each teacher."""
+    names = [*(name for name in ablation.names if name not in PAPER_TEACHERS), *PAPER_TEACHERS]
+    columns = ["QD-LLM", *(TEACHER_NAMES.get(name, name) for name in names)]
+    lines = []
+    for task in (*TASKS, "overall"):
+        lines.append(
+            group(TASKS[task].title if task in TASKS else "Overall: the mean of the three tasks", len(columns))
+        )
+        if task in TASKS:
+            cells = []
+            for name in names:
+                own = ablation.teachers.get((task, name))
+                below = (
+                    [
+                        f"{count(own.result['parameters'])} parameters",
+                        "1:1000 twin" if own.identity["pretraining_steps"] else "",
+                    ]
+                    if own
+                    else []
+                )
+                cells.append(cell(f"{own.result['acc']:.4f}" if own else "not run", *below))
+            lines.append(line(head("The teacher itself, Acc"), cells))
+        for metric in QUALITY:
+            cells = []
+            for name in names:
+                printed = f"paper {paper.teacher(task, name, metric) or '–'}"
+                if name in ablation.names:
+                    values = ablation.values("all", metric, [task] if task in TASKS else None, [name])
+                    cells.append(cell(*measured(values), printed))
+                else:
+                    cells.append(cell("not run", printed))
+            lines.append(line(head(METRICS[metric]), cells))
+    caption = f"{describe(ablation)} Grey: the paper's value for the model that a column names."
+    return table(caption, columns, lines, is_demo(ablation))
+
+
+def teacher_figure(ablation: Ablation) -> Any:
+    """The student's accuracy (± sd over seeds) against its teacher's own, a colour a task: what a better one brings."""
+    plots.style()
+    figure, axis = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+    for task, colour, marker in zip(TASKS, sns.color_palette("colorblind"), "osD", strict=False):
+        for number, name in enumerate(ablation.names):
+            values = ablation.values("all", "acc", [task], [name])
+            own = ablation.teachers[task, name].result["acc"]
+            label = TASKS[task].title if not number else None
+            axis.errorbar(
+                own,
+                mean(values),
+                yerr=spread(values)[1] or 0,
+                marker=marker,
+                color=colour,
+                capsize=3,
+                linestyle="none",
+                label=label,
+            )
+            axis.annotate(
+                TEACHER_NAMES.get(name, name),
+                (own, mean(values)),
+                xytext=(6, 5),
+                textcoords="offset points",
+                fontsize=8,
+            )
+    axis.axline((0.7, 0.7), slope=1, color="0.35", linewidth=1, linestyle="--", label="as good as the teacher")
+    axis.set(xlabel="test accuracy of the teacher itself", ylabel="test accuracy of QD-LLM (± sd over seeds)")
+    axis.margins(0.15)
+    axis.legend(loc="best", fontsize=9)
+    if is_demo(ablation):
+        plots.watermark(figure)
+    return figure
+
+
+def teacher_verdict(ablation: Ablation) -> Verdict:
+    """Whether larger teachers make better students, as Table 8 says of four steps out of five."""
+    if is_demo(ablation):
+        return Verdict(UNTRIED, DEMO_WHY)
+    real = [] if ablation.parameters.size.twins else [name for name in ablation.names if name in PAPER_TEACHERS]
+    scores = {name: mean(ablation.values("all", "acc", None, [name])) for name in ablation.names}
+    if len(real) < 2:
+        shown = ", ".join(f"{TEACHER_NAMES.get(name, name)} {score:.4f}" for name, score in scores.items())
+        return Verdict(UNTRIED, f"{stand_ins(ablation.names)}; QD-LLM's mean accuracy over the tasks: {shown}.")
+    statuses = [
+        judge(ablation.values("all", metric, [task], [name]), paper.teacher(task, name, metric) or "")
+        for task in TASKS
+        for name in real
+        for metric in QUALITY
+    ]
+    printed = {name: paper.number(paper.teacher("overall", name, "acc") or "") for name in real}
+    same = sorted(real, key=scores.__getitem__) == sorted(real, key=printed.__getitem__)
+    order = f"the teachers stand in {'the paper' if same else 'another than the paper'}'s order"
+    status = overall_status(statuses) if same else NOT
+    return Verdict(status, f"of {len(statuses)} printed values {tally(statuses)}; {order}.")

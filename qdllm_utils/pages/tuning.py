@@ -1,0 +1,209 @@
+"""Arms of one comparison, trained alike: the quantum student and what it is held against.
+
+The preset `tuned` gives every arm, the quantum student too, the same tuning: each learning rate of LEARNING_RATES is
+tried with the first TUNING_SEEDS seeds, and the one with the best mean validation accuracy (the smallest of
+equals) is taken for all seeds. The other presets use their own learning rate for every arm. Test rows choose nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+from qdllm_utils.config import TASKS, Knobs, knobs
+from qdllm_utils.parameters import Parameters
+from qdllm_utils.runs.experiments import RECIPE, Experiment
+from qdllm_utils.runs.store import Row, Store, key_of
+from qdllm_utils.show.statistics import Difference, corrected, paired
+from qdllm_utils.students import tfidf
+from qdllm_utils.texts.sources import Source, split
+
+LEARNING_RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
+TUNING_SEEDS = 3
+SEEDS = 10
+DEMO_SEEDS = 2
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm: a student of jobs.ON_EMBEDDINGS, trained by distillation or (alpha = 0) by cross-entropy alone."""
+
+    student: str
+    distilled: bool = True
+
+    @property
+    def title(self) -> str:
+        """Its name in tables and figures."""
+        from qdllm_utils.runs.jobs import ON_EMBEDDINGS
+
+        title = getattr(ON_EMBEDDINGS[self.student], "title", "QD-LLM")
+        return title if self.distilled else f"{title}, CE alone"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """An arm's rows, one a seed; tried: the mean validation accuracy of each learning rate (or C) it was tuned over."""
+
+    title: str
+    rows: list[Row]
+    tried: dict[str, float]
+    chosen: str
+
+    @property
+    def accuracies(self) -> list[float]:
+        """Test accuracy of each seed."""
+        return [row.result["acc"] for row in self.rows]
+
+    @property
+    def validation(self) -> float:
+        """The mean validation accuracy."""
+        return mean(row.result["validation"] for row in self.rows)
+
+    @property
+    def stored_bytes(self) -> int:
+        """Of one trained student; four a parameter for rows made before that was written down."""
+        result = self.rows[0].result
+        return int(result.get("stored_bytes", 4 * result["parameters"]))
+
+
+def number_of_seeds(parameters: Parameters, default: int = SEEDS) -> range:
+    """The seeds asked for; by default 2 at the demo scale and `default` at the others."""
+    return range(parameters.values["seeds"] or (DEMO_SEEDS if parameters.demo else default))
+
+
+def tasks_of(parameters: Parameters) -> list[str]:
+    """The tasks asked for; by default hiding detection at the demo scale and all three at the others."""
+    if parameters.values["tasks"] is None:
+        return ["hiding"] if parameters.demo else list(TASKS)
+    return parameters.task_list
+
+
+def experiments_of(parameters: Parameters, presets: Iterable[str], store: Store) -> list[tuple[str, Experiment]]:
+    """(preset, experiment) for every task, teacher and preset asked for."""
+    found = []
+    for task in tasks_of(parameters):
+        source = Source(task, parameters.size, parameters.values.get("data_dir"))
+        for teacher in parameters.teachers:
+            for preset in presets:
+                changes = {name: parameters.values.get(name) for name in ("epochs", "layers")}
+                experiment = Experiment(source, parameters.size, teacher, knobs(preset, **changes), store)
+                found.append((preset, experiment))
+    return found
+
+
+def train(experiment: Experiment, arms: Iterable[Arm], seeds: range, preset: str) -> dict[Arm, Outcome]:
+    """The outcome of every arm: rows found in the store or trained, the learning rates tried where tuned."""
+    arms = list(arms)
+    of_arm = {arm: experiment.knobs if arm.distilled else replace(experiment.knobs, alpha=0.0) for arm in arms}
+    tried: dict[Arm, dict[float, float]] = {arm: {} for arm in arms}
+    if preset == "tuned":
+        grid = [(arm, replace(of_arm[arm], learning_rate=rate)) for arm in arms for rate in LEARNING_RATES]
+        first = rows_of(experiment, [(arm.student, chosen, seeds[:TUNING_SEEDS]) for arm, chosen in grid])
+        for (arm, chosen), rows in zip(grid, first, strict=True):
+            tried[arm][chosen.learning_rate] = mean(row.result["validation"] for row in rows)
+        for arm in arms:
+            best = max(LEARNING_RATES, key=lambda rate: (tried[arm][rate], -rate))
+            of_arm[arm] = replace(of_arm[arm], learning_rate=best)
+    found = rows_of(experiment, [(arm.student, of_arm[arm], seeds) for arm in arms])
+    return {
+        arm: Outcome(
+            arm.title,
+            rows,
+            {f"{rate:g}": accuracy for rate, accuracy in tried[arm].items()},
+            f"{of_arm[arm].learning_rate:g}",
+        )
+        for arm, rows in zip(arms, found, strict=True)
+    }
+
+
+def rows_of(experiment: Experiment, asked: list[tuple[str, Knobs, range]]) -> list[list[Row]]:
+    """The rows of each (student, knobs, seeds), in the order of the seeds; all that are missing are trained at once.
+
+    Knobs may differ in anything but the pooling, so that the embeddings are read once.
+    """
+    from qdllm_utils.runs.jobs import run_jobs
+
+    store = experiment.store
+    identities = [
+        [replace(experiment, knobs=chosen).student_identity(student, seed) for seed in seeds]
+        for student, chosen, seeds in asked
+    ]
+    found: dict[str, Row] = {}
+    missing: list[tuple[str, Knobs, list[dict[str, Any]]]] = []
+    for (student, chosen, _), wanted in zip(asked, identities, strict=True):
+        absent = []
+        for identity in wanted:
+            row = store.load(identity)
+            if row is None:
+                absent.append(identity)
+            else:
+                found[row.key] = row
+        if absent:
+            missing.append((student, chosen, absent))
+    if missing:
+        store.say(
+            f"{experiment.source.title}, teacher {experiment.teacher}, {len(missing)} settings, "
+            f"{sum(len(absent) for *_, absent in missing)} seeds in all: computing ({store.why})."
+        )
+        (template,) = experiment.jobs({"quantum": [0]})
+        jobs = [
+            replace(
+                template,
+                student=student,
+                knobs=chosen,
+                identities=absent,
+                seeds=[identity["seed"] for identity in absent],
+            )
+            for student, chosen, absent in missing
+        ]
+        for row in run_jobs(jobs):
+            store.save(row)
+            found[row.key] = row
+    return [[found[key_of(identity)] for identity in wanted] for wanted in identities]
+
+
+def tfidf_outcome(experiment: Experiment) -> Outcome:
+    """Control (h): one row, which no seed, embedding, teacher or preset changes."""
+    identity = {
+        "kind": "student",
+        "recipe": RECIPE,
+        "student": "tfidf",
+        "seed": 0,
+        "grid": list(tfidf.C_GRID),
+        "data": experiment.data_identity,
+    }
+
+    def compute() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        from qdllm_utils.learning.metrics import classification
+
+        corpus = experiment.source.corpus
+        rows = split(corpus.labels, experiment.data_identity["split_seed"])
+        output = tfidf.train(list(corpus.texts), corpus.labels, rows)
+        logits = output.logits[rows["test"]]
+        result = {
+            **classification(corpus.labels[rows["test"]], logits.argmax(axis=1)),
+            "validation": output.validation,
+            "parameters": output.parameters,
+            "stored_bytes": output.stored_bytes,
+            "size": f"{output.parameters:,} weights",
+            "tried": output.tried,
+            "chosen": f"{output.c:g}",
+        }
+        return result, {"test_logits": logits}
+
+    row = experiment.store.get(identity, compute, f"TF-IDF, {experiment.source.title}")
+    return Outcome("TF-IDF + logistic regression", [row], row.result["tried"], row.result["chosen"])
+
+
+def against(reference: Outcome, others: Iterable[Outcome]) -> dict[str, Difference]:
+    """Each outcome's paired difference to the reference in points of accuracy, as one family (Holm).
+
+    A single row, which no seed changes, is held against every seed of the reference.
+    """
+    family = {}
+    for other in others:
+        accuracies = other.accuracies if len(other.rows) > 1 else other.accuracies * len(reference.rows)
+        family[other.title] = paired([100 * a for a in accuracies], [100 * a for a in reference.accuracies])
+    return corrected(family)

@@ -1,0 +1,280 @@
+"""From parameters to rows: teacher, embeddings and students, each looked up in the store or computed.
+
+The split and the teacher of a table are fixed (split seed 0); the seeds are the students': initialisation
+and batch order. Every student of a table sees the same split and the same teacher outputs.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qdllm_utils.config import FINE_TUNED_POOLINGS, FROZEN_POOLINGS, TASKS, Knobs, Scale, Task
+from qdllm_utils.parameters import Parameters
+from qdllm_utils.runs.store import Row, Store
+from qdllm_utils.texts import pretrained
+from qdllm_utils.texts.sources import Source, split
+from qdllm_utils.texts.teacher_specs import TeacherSpec, embedder_spec, hub_name, teacher_spec
+
+STUDENTS = ("tinybert", "minillm", "distilbert", "pkd", "quantum")
+SPLIT_SEED = 0
+RECIPE = 1  # raised when a change of the code changes results that no field of an identity shows
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One teacher on one corpus, and what its students are trained with.
+
+    rank: of the teacher's LoRA in place of its own (the deviations page asks for it).
+    """
+
+    source: Source
+    scale: Scale
+    teacher: str
+    knobs: Knobs
+    store: Store
+    rank: int | None = None
+
+    @property
+    def data_identity(self) -> dict[str, Any]:
+        """What identifies the texts and their split."""
+        return {
+            "fingerprint": self.source.fingerprint,
+            "cleaning": "case and spacing ignored",
+            "max_texts": self.scale.max_texts,
+            "split": "6:2:2",
+            "split_seed": SPLIT_SEED,
+        }
+
+    @property
+    def teacher_spec(self) -> TeacherSpec:
+        """How the teacher is made."""
+        spec = teacher_spec(self.teacher, self.scale, TASKS[self.source.task])
+        return spec if self.rank is None else replace(spec, rank=self.rank)
+
+    @cached_property
+    def teacher_identity(self) -> dict[str, Any]:
+        """What identifies the fine-tuned teacher."""
+        return {"kind": "teacher", "recipe": RECIPE, "data": self.data_identity, **self.teacher_spec.identity}
+
+    def embedding_identity(self, pooling: str) -> dict[str, Any]:
+        """What identifies the embeddings of the texts: a fine-tuned pooling also by what it was tuned on."""
+        identity = {
+            "kind": "embedding",
+            "data": self.data_identity,
+            "embedder": pretrained.EMBEDDERS[self.scale.embedder],
+        }
+        if pooling in FINE_TUNED_POOLINGS:
+            identity |= {"fine_tuned": pooling, "teacher": self.teacher_identity}
+        if pooling == "distilled":
+            identity["training"] = embedder_spec(self.scale, TASKS[self.source.task]).identity
+        return identity
+
+    def student_identity(self, student: str, seed: int) -> dict[str, Any]:
+        """What identifies one trained student; a related-task baseline has data where the others have a teacher."""
+        from qdllm_utils.runs.jobs import BASELINES, ON_EMBEDDINGS, RELATED
+
+        identity: dict[str, Any] = {"kind": "student", "recipe": RECIPE, "student": student, "seed": seed}
+        if student in ON_EMBEDDINGS:
+            identity |= {"embedding": self.embedding_identity(self.knobs.pooling), "knobs": self.knobs.identity}
+        else:
+            baseline = BASELINES.get(student) or RELATED[student]
+            identity |= {
+                "size": asdict(baseline.paper if self.scale.paper_sizes else baseline.small),
+                "weights": baseline.weights,
+                "training": [baseline.learning_rate, baseline.batch_size, self.knobs.epochs, baseline.patience],
+            }
+        if student not in RELATED:
+            return identity | {"teacher": self.teacher_identity}
+        if pooling := self.pooling(student):
+            identity["embedding"] = self.embedding_identity(pooling)
+        return identity | {"data": self.data_identity}
+
+    def pooling(self, student: str) -> str | None:
+        """Which frozen embedding of the texts a student reads; None for one that reads the texts themselves."""
+        from qdllm_utils.runs.jobs import ON_EMBEDDINGS, RELATED
+
+        if student in ON_EMBEDDINGS:
+            return self.knobs.pooling
+        related = RELATED.get(student)
+        return getattr(related.paper if self.scale.paper_sizes else related.small, "pooling", None) if related else None
+
+    def teacher_row(self, arrays: bool = False) -> Row:
+        """The teacher's row: accuracies, sizes; with arrays its logits (N, C) and a BERT's adapter."""
+        label = f"teacher {self.teacher}"
+        return self.store.get(self.teacher_identity, self.compute_teacher, label, arrays)
+
+    def compute_teacher(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Fine-tune the teacher and score it."""
+        from qdllm_utils.learning.metrics import classification
+        from qdllm_utils.texts.teachers import fine_tune
+
+        corpus = self.source.corpus
+        rows = split(corpus.labels, SPLIT_SEED)
+        output = fine_tune(
+            self.teacher_spec,
+            list(corpus.texts),
+            corpus.labels,
+            rows,
+            len(corpus.classes),
+        )
+        predicted = output.logits.argmax(axis=1)
+        result = {
+            "name": Path(self.teacher).name if pretrained.looks_like_path(self.teacher) else self.teacher,
+            "parameters": output.parameters,
+            "lora_parameters": output.lora_parameters,
+            "classes": list(corpus.classes),
+            "cleaning": corpus.cleaning,
+            "rows": {part: len(numbers) for part, numbers in rows.items()},
+            "validation": classification(corpus.labels[rows["validation"]], predicted[rows["validation"]]),
+            **classification(corpus.labels[rows["test"]], predicted[rows["test"]]),
+        }
+        adapter = {f"adapter/{name}": values for name, values in output.adapter.items()}
+        return result, {"logits": output.logits, **adapter}
+
+    def embeddings(self, pooling: str) -> np.ndarray:
+        """The embeddings of all texts for a pooling, (N, d); the frozen ones are computed all at once.
+
+        Raises InputError for the pooling `teacher` of a teacher that is no BERT.
+        """
+        identity = self.embedding_identity(pooling)
+        compute, label = self.compute_frozen, "frozen embeddings"
+        if pooling in FINE_TUNED_POOLINGS:
+            compute, label = partial(self.compute_fine_tuned, pooling), f"embeddings, {pooling}"
+        else:
+            identity["poolings"] = list(FROZEN_POOLINGS)
+        return self.store.get(identity, compute, label, arrays=True).arrays[pooling]
+
+    def compute_frozen(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Every pooling of the frozen embedder."""
+        from qdllm_utils.texts.embeddings import embed
+
+        pooled = embed(list(self.source.corpus.texts), self.scale.embedder)
+        return {"dimension": pooled["mean"].shape[1]}, pooled
+
+    def compute_fine_tuned(self, pooling: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """One pooling of a fine-tuned encoder."""
+        from qdllm_utils.texts import fine_tuned
+
+        corpus = self.source.corpus
+        texts, arrays = list(corpus.texts), self.teacher_row(arrays=True).arrays
+        if pooling == "teacher":
+            found = fine_tuned.of_teacher(self.teacher_spec, adapter_of(arrays), texts, len(corpus.classes))
+        else:
+            spec, rows = embedder_spec(self.scale, TASKS[self.source.task]), split(corpus.labels, SPLIT_SEED)
+            found = fine_tuned.distilled(spec, arrays["logits"], texts, corpus.labels, rows)
+        return {"dimension": found.shape[1]}, {pooling: found}
+
+    def student_rows(self, students: tuple[str, ...], seeds: range) -> dict[str, list[Row]]:
+        """The rows of every student and seed, in the order of the seeds; missing ones are trained."""
+        from qdllm_utils.runs.jobs import run_jobs
+
+        rows: dict[tuple[str, int], Row] = {}
+        missing: dict[str, list[int]] = {}
+        for student in students:
+            for seed in seeds:
+                row = self.store.load(self.student_identity(student, seed))
+                if row is None:
+                    missing.setdefault(student, []).append(seed)
+                else:
+                    rows[student, seed] = row
+        if missing:
+            self.check_weights()
+            for student, absent in missing.items():
+                numbers = ", ".join(map(str, absent))
+                self.store.say(f"{student}, teacher {self.teacher}, seeds {numbers}: computing ({self.store.why}).")
+            for row in run_jobs(self.jobs(missing)):
+                self.store.save(row)
+                rows[row.identity["student"], row.identity["seed"]] = row
+        return {student: [rows[student, seed] for seed in seeds] for student in students}
+
+    def check_weights(self) -> None:
+        """Fail at once, and not after hours, where pre-trained weights are out of reach."""
+        from qdllm_utils.runs.jobs import BASELINES, RELATED
+
+        needed = [self.scale.embedder]
+        sizes = [b.paper if self.scale.paper_sizes else b.small for b in (*BASELINES.values(), *RELATED.values())]
+        needed += [size.source for size in sizes if hasattr(size, "source")]
+        needed += [] if self.teacher_spec.twin else [hub_name(self.teacher)]
+        for name in dict.fromkeys(needed):
+            pretrained.locate(name)
+
+    def jobs(self, missing: dict[str, list[int]]) -> list[Any]:
+        """The training runs that are missing: all seeds of a student on embeddings at once, the others one by one."""
+        from qdllm_utils.runs.jobs import ON_EMBEDDINGS, RELATED, Job
+
+        distilled = any(student not in RELATED for student in missing)
+        teacher = self.teacher_row(arrays=True).arrays if distilled else {}
+        corpus = self.source.corpus
+        jobs = []
+        for student, seeds in missing.items():
+            at_once, related = student in ON_EMBEDDINGS, student in RELATED
+            pooling = self.pooling(student)
+            features = self.embeddings(pooling) if pooling else None
+            for group in [seeds] if at_once else [[seed] for seed in seeds]:
+                jobs.append(
+                    Job(
+                        student=student,
+                        identities=[self.student_identity(student, seed) for seed in group],
+                        seeds=group,
+                        knobs=self.knobs,
+                        paper_size=self.scale.paper_sizes,
+                        classes=len(corpus.classes),
+                        labels=corpus.labels,
+                        split=split(corpus.labels, SPLIT_SEED),
+                        teacher_logits=None if related else teacher["logits"],
+                        features=features,
+                        texts=() if pooling else corpus.texts,
+                        teacher=None if related else self.teacher_spec,
+                        adapter={} if at_once or related else adapter_of(teacher),
+                    )
+                )
+        return jobs
+
+
+def adapter_of(teacher: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The adapter among the arrays of a teacher's row; {} where the teacher is no BERT."""
+    return {name.removeprefix("adapter/"): v for name, v in teacher.items() if name.startswith("adapter/")}
+
+
+@dataclass(frozen=True)
+class TeacherRun:
+    """A teacher and the rows of its students: {student: [row of each seed]}."""
+
+    name: str
+    teacher: Row
+    students: dict[str, list[Row]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a table shows: teachers x students x seeds on one corpus, and how they were got."""
+
+    title: str
+    source_kind: str
+    task: str | None
+    parameters: Parameters
+    runs: list[TeacherRun]
+    store: Store
+
+
+def compare(parameters: Parameters, task: Task, path: str | None = None) -> Comparison:
+    """The compression students and the quantum one for each teacher asked for (the paper's Tables 4 to 6).
+
+    path: a CSV file to use in place of the task's texts.
+    """
+    scale = parameters.size
+    source = Source(task.name, scale, parameters.values.get("data_dir"), path)
+    if path:
+        _ = source.corpus
+    store = Store(refresh=parameters.refresh)
+    runs = []
+    for teacher in parameters.teachers:
+        if pretrained.looks_like_path(teacher):
+            pretrained.locate(teacher)
+        experiment = Experiment(source, scale, teacher, parameters.knobs, store)
+        students = experiment.student_rows(STUDENTS, parameters.seed_list)
+        runs.append(TeacherRun(teacher, experiment.teacher_row(), students))
+    return Comparison(source.title, source.kind, None if path else task.name, parameters, runs, store)

@@ -1,0 +1,172 @@
+"""One training run, and many of them: over the cores with joblib, over machines with Dask.
+
+QDLLM_WORKERS: how many processes (default: the cores; one on a GPU). QDLLM_DASK: the address of a running
+Dask scheduler, whose workers (--nthreads 1) then do the runs; they need this package and nothing else.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import joblib
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from qdcircuits.errors import InputError
+from qdllm_utils.config import Knobs
+from qdllm_utils.learning import training
+from qdllm_utils.learning.metrics import classification
+from qdllm_utils.runs import provenance
+from qdllm_utils.runs.store import Row
+from qdllm_utils.students.bert import BertStudent, tokenize
+from qdllm_utils.students.bert_qtc import BertQTC, TrainedBertQTC
+from qdllm_utils.students.controls import CONTROLS
+from qdllm_utils.students.design_catalogue import DESIGNS
+from qdllm_utils.students.distilbert import DistilBERT
+from qdllm_utils.students.hitin import HiTIN, HiTINTree
+from qdllm_utils.students.lsfls import LSFLS
+from qdllm_utils.students.minillm import MiniLLM
+from qdllm_utils.students.pkd import PKD
+from qdllm_utils.students.probes import PROBES
+from qdllm_utils.students.quantum import QuantumStudents
+from qdllm_utils.students.textrcnn import TextRCNN
+from qdllm_utils.students.tinybert import TinyBERT
+from qdllm_utils.texts.teacher_specs import TeacherSpec
+
+BASELINES: dict[str, type[BertStudent]] = {student.name: student for student in (TinyBERT, MiniLLM, DistilBERT, PKD)}
+# trained on the task's labels, without a teacher
+RELATED: dict[str, type[Any]] = {
+    student.name: student for student in (TextRCNN, HiTIN, HiTINTree, LSFLS, BertQTC, TrainedBertQTC)
+}
+ON_EMBEDDINGS: dict[str, type[QuantumStudents]] = {"quantum": QuantumStudents, **CONTROLS, **PROBES, **DESIGNS}
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that one training run needs, and nothing of where it runs.
+
+    identities: of the rows that come out, one a seed. split: row numbers of train, validation, test.
+    features: (N, d) for the students on embeddings and BERT-QTC; texts: for the others. adapter: of a BERT teacher,
+    else {}. teacher_logits, teacher: None for a related-task baseline.
+    """
+
+    student: str
+    identities: list[dict[str, Any]]
+    seeds: list[int]
+    knobs: Knobs
+    paper_size: bool
+    classes: int
+    labels: np.ndarray
+    split: dict[str, np.ndarray]
+    teacher_logits: np.ndarray | None
+    features: np.ndarray | None
+    texts: tuple[str, ...]
+    teacher: TeacherSpec | None
+    adapter: dict[str, np.ndarray]
+
+
+def build(job: Job) -> tuple[Any, training.Data]:
+    """The student of a job, and the data of all rows."""
+    data = {"labels": torch.tensor(job.labels)}
+    if job.student in RELATED:
+        related = RELATED[job.student]
+        size = related.paper if job.paper_size else related.small
+        student = related(size, job.classes, job.knobs.epochs, job.seeds[0])
+        return student, data | student.read(job.texts if job.features is None else job.features, job.split["train"])
+    data["teacher"] = torch.tensor(job.teacher_logits)
+    if job.features is not None:
+        data["features"] = torch.tensor(job.features)
+        student = ON_EMBEDDINGS[job.student](job.features.shape[1], job.classes, job.knobs, job.seeds)
+        student.prepare(data["features"][torch.tensor(job.split["train"])])
+        return student, data
+    baseline = BASELINES[job.student]
+    size = baseline.paper if job.paper_size else baseline.small
+    teacher = None
+    if job.adapter and job.teacher:
+        from qdllm_utils.texts.teachers import merged_bert
+
+        teacher = merged_bert(job.teacher, job.adapter, job.classes)
+    bert = baseline(size, job.classes, job.knobs.epochs, job.seeds[0], teacher)
+    tokens = tokenize(list(job.texts), size.source)
+    if teacher is not None and bert.same_family:
+        data |= bert.teacher_columns(teacher, tokens)
+    return bert, data | bert.leave_out_unused_tokens(tokens)
+
+
+def train(job: Job, threads: int) -> list[Row]:
+    """Train, keep the best validation epoch, test: one row a seed."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(job.seeds[0])
+    with provenance.recorded() as record:
+        student, data = build(job)
+        student.to("cuda" if torch.cuda.is_available() else "cpu")
+        parts = {
+            name: {column: values[torch.tensor(numbers)] for column, values in data.items()}
+            for name, numbers in job.split.items()
+        }
+        label = f"{job.student}, seed {', '.join(map(str, job.seeds))}"
+        if isinstance(student, LSFLS):
+            fit = student.self_train(parts["train"], parts["validation"], label)
+        else:
+            fit = training.fit(student, parts["train"], parts["validation"], label)
+        device = next(student.parameters()).device
+        test = {name: values.to(device) for name, values in parts["test"].items()}
+        logits = training.predict(student, test).numpy()
+    record["students_at_once"] = len(job.seeds)
+    rows = []
+    for copy, identity in enumerate(job.identities):
+        result = {
+            **classification(job.labels[job.split["test"]], logits[copy].argmax(axis=1)),
+            "validation": fit.validation[copy],
+            "best_epoch": fit.best_epoch[copy],
+            "history": [accuracies[copy] for accuracies in fit.history],
+            "epoch_seconds": fit.epoch_seconds,
+            "parameters": student.trainable(),
+            "size": student.describe(),
+            "inner_states": getattr(student, "same_family", False),
+        }
+        arrays = {"test_logits": logits[copy]}
+        if isinstance(student, QuantumStudents):
+            arrays |= {name: values[copy].cpu().numpy() for name, values in student.state_dict().items()}
+            result["stored_bytes"] = student.stored_bytes()
+        rows.append(Row(identity, result, record, arrays))
+    return rows
+
+
+def threads(job: Job, share: int) -> int:
+    """Threads of one run: a student on embeddings takes one, its steps being too small to be shared out."""
+    return max(1, share) if job.features is None else 1
+
+
+def run_jobs(jobs: list[Job]) -> Iterator[Row]:
+    """The rows of all jobs, each as soon as its run ends, so that an interrupted grid loses only what runs."""
+    cores = len(os.sched_getaffinity(0))
+    scheduler = os.environ.get("QDLLM_DASK")
+    progress = tqdm(total=len(jobs), desc="training runs", unit="run")
+    if scheduler:
+        from distributed import Client, as_completed
+
+        try:
+            client = Client(scheduler, timeout=10)
+        except (ValueError, OSError, AssertionError) as error:
+            raise InputError(
+                f"QDLLM_DASK is {scheduler!r}, and no Dask scheduler answers there: give the address of a running one "
+                "(tcp://host:8786) or unset it."
+            ) from error
+        with client:
+            futures = [client.submit(train, job, 1, pure=False) for job in jobs]
+            for future in as_completed(futures):
+                progress.update()
+                yield from future.result()
+        return
+    default = "1" if torch.cuda.is_available() else str(cores)
+    text = os.environ.get("QDLLM_WORKERS", default)
+    if not text.isdigit() or int(text) < 1:
+        raise InputError(f"QDLLM_WORKERS is {text!r}: it must be a whole number, 1 or more.")
+    workers = min(int(text), len(jobs))
+    parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
+    for rows in parallel(joblib.delayed(train)(job, threads(job, cores // workers)) for job in jobs):
+        progress.update()
+        yield from rows

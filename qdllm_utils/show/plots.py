@@ -1,0 +1,145 @@
+"""The figures; one style for all: colour-blind safe, SVG, a watermark on whatever is only a demo."""
+
+import math
+import textwrap
+from typing import Any
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+
+from qdllm_utils.runs.experiments import STUDENTS, Comparison
+from qdllm_utils.show import paper
+from qdllm_utils.show.statistics import Difference
+from qdllm_utils.show.tables import STUDENT_NAMES, TEACHER_NAMES, spread
+
+MARKERS = dict(zip(STUDENTS, "osD^*", strict=True))
+
+
+def style() -> None:
+    """The project's matplotlib style."""
+    sns.set_theme(
+        context="notebook",
+        style="whitegrid",
+        palette="colorblind",
+        rc={"figure.dpi": 100, "savefig.bbox": "tight", "svg.fonttype": "path", "axes.titlesize": "medium"},
+    )
+
+
+def watermark(figure: Any) -> None:
+    """'demo' across a figure that shows no result."""
+    figure.text(0.5, 0.5, "demo", fontsize=70, color="0.5", alpha=0.18, ha="center", va="center", rotation=25)
+
+
+def paper_parameters(student: str) -> float:
+    """A student's size as the paper's Table 3 prints it."""
+    printed = paper.table("parameters").set_index("name")["parameters"][student]
+    return float(printed.removesuffix("M")) * 1e6 if printed.endswith("M") else float(printed.replace(",", ""))
+
+
+def accuracy_against_parameters(comparison: Comparison) -> Any:
+    """Test accuracy against trainable parameters (logarithmic), a panel for each teacher.
+
+    Filled: measured, mean and standard deviation over seeds. Hollow: the paper's value for the same
+    teacher (its overall mean where the paper has no such teacher). Dashed: the teacher's own accuracy.
+    """
+    style()
+    runs = comparison.runs
+    colours = dict(zip(STUDENTS, sns.color_palette("colorblind"), strict=False))
+    figure, axes = plt.subplots(
+        1,
+        len(runs),
+        figsize=(max(6.4, 3.4 * len(runs)), 4.2),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis, run in zip(axes[0], runs, strict=True):
+        for student in STUDENTS:
+            rows = run.students[student]
+            centre, sd = spread(row.result["acc"] for row in rows)
+            style_of = {
+                "color": colours[student],
+                "marker": MARKERS[student],
+                "markersize": 9,
+                "linestyle": "none",
+            }
+            axis.errorbar(
+                rows[0].result["parameters"],
+                centre,
+                yerr=sd or 0,
+                capsize=3,
+                label=STUDENT_NAMES[student],
+                **style_of,
+            )
+            printed = paper.compression(comparison.task, run.name, student, "acc") or paper.compression(
+                comparison.task, "overall", student, "acc"
+            )
+            if printed:
+                axis.plot(paper_parameters(student), float(printed), markerfacecolor="none", **style_of)
+        axis.axhline(run.teacher.result["acc"], linestyle="--", color="0.35", linewidth=1, label="the teacher itself")
+        axis.set(
+            xscale="log", xlabel="trainable parameters", title=TEACHER_NAMES.get(run.name, run.teacher.result["name"])
+        )
+    axes[0, 0].set_ylabel("test accuracy")
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        title="filled: measured (± sd over seeds); hollow: the paper",
+    )
+    if comparison.parameters.demo:
+        watermark(figure)
+    return figure
+
+
+VERDICT_STYLES = {"ahead": ("o", 0), "behind": ("s", 1), "inconclusive": ("D", 7)}  # marker, colour-blind palette
+
+
+def forest(groups: dict[str, dict[str, Difference]], reference: str, demo: bool) -> Any:
+    """A forest plot: paired differences in points of accuracy with 95% intervals, a panel for each group.
+
+    groups: {panel's title: {name: difference}}, the same names in each. Marker and colour tell the verdict. The
+    grey bar of a comparison holds what it could not have told from 0.
+    """
+    style()
+    names = list(next(iter(groups.values())))
+    columns = min(3, len(groups))
+    rows = -(-len(groups) // columns)
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(3.4 + 3.1 * columns, (1.0 + 0.32 * len(names)) * rows + 0.6),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis in axes.flat[len(groups) :]:
+        axis.set_visible(False)
+    shown: dict[str, Any] = {}
+    for axis, (title, group) in zip(axes.flat, groups.items(), strict=False):
+        axis.axvline(0, color="0.35", linewidth=1)
+        for place, difference in enumerate(group.values()):
+            marker, colour = VERDICT_STYLES[difference.verdict]
+            unseen = difference.detectable
+            if math.isfinite(unseen):
+                bar = axis.barh(place, 2 * unseen, left=-unseen, height=0.7, color="0.5", alpha=0.18, linewidth=0)
+                shown["not detectable"] = bar
+            low, high = difference.mean - difference.low, difference.high - difference.mean
+            shown[difference.verdict] = axis.errorbar(
+                difference.mean,
+                place,
+                xerr=[[max(0.0, low)], [max(0.0, high)]] if low == low else None,
+                marker=marker,
+                color=sns.color_palette("colorblind")[colour],
+                capsize=3,
+                linestyle="none",
+            )
+        axis.set(title=textwrap.fill(title, 34), xlabel=f"accuracy − {reference}, points")
+        axis.set(yticks=range(len(names)), yticklabels=names)
+        axis.grid(axis="y", visible=False)
+    axes[0, 0].invert_yaxis()
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=len(shown), frameon=False)
+    if demo:
+        watermark(figure)
+    return figure

@@ -1,0 +1,116 @@
+"""Status and findings: what each page was made of and what it found, from the record that the report writes of it."""
+
+import html
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from qdllm_utils.runs import provenance
+
+COUNTS = re.compile(r'data-loaded=\\?"(\d+)\\?" data-computed=\\?"(\d+)\\?"')
+HEAD = """# Status
+
+How each page was made: at which scale, from how many rows of the store and how many computed in that run, how long the
+notebook took, and where. A page that needs no rows (it counts, draws or recomputes) says 0 and 0. This page is
+written by `python -m qdllm_utils.report` from the records beside the executed notebooks.
+
+"""
+FOUND = re.compile(r'<div class="qd-verdict">(.*?)</div>', re.DOTALL)
+FINDINGS = """# What was found
+
+One sentence or more from each page, computed there from its rows; the page has the numbers, their spread and where they
+come from. What a verdict means: *reproduced*, a printed value is met to its last digit; *within interval*, the 95%
+interval of our mean holds it; *not attempted*, what ran is not what the paper ran.
+
+"""
+
+
+def findings_of(notebook: Path) -> list[str]:
+    """The verdicts and conclusions that an executed notebook shows, as plain sentences."""
+    found = []
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            for text in FOUND.findall(str(output.get("data", {}).get("text/html", ""))):
+                for sentence in re.split("<li>|<br>", text):
+                    plain = html.unescape(re.sub("<[^>]+>", "", sentence)).strip()
+                    found += [plain] if plain else []
+    return found
+
+
+def record(page: Path, scale: str, seconds: float) -> dict[str, Any]:
+    """The record of one executed notebook; scale '–' where the notebook has none."""
+    found = COUNTS.findall(page.read_text(encoding="utf-8"))
+    return {
+        "notebook": page.stem,
+        "scale": scale,
+        "loaded": sum(int(loaded) for loaded, _ in found),
+        "computed": sum(int(computed) for _, computed in found),
+        "findings": findings_of(page),
+        "seconds": round(seconds, 1),
+        "date": provenance.today(),
+        "commit": provenance.commit(),
+        "machine": provenance.machine(),
+        "versions": provenance.versions(),
+    }
+
+
+def write_record(page: Path, scale: str, seconds: float) -> None:
+    """Write the record beside the executed notebook, as <name>.json."""
+    page.with_suffix(".json").write_text(json.dumps(record(page, scale, seconds), indent=1) + "\n", encoding="utf-8")
+
+
+def title(page: Path) -> str:
+    """The first heading of a notebook."""
+    for cell in nbformat.read(page, as_version=4).cells:
+        if found := re.match(r"(?:\(.*\)=\n)?# (.+)", cell.source):
+            return found[1]
+    return page.stem
+
+
+def page(executed: Path) -> str:
+    """The status page, in Markdown, of a folder of executed notebooks and their records."""
+    records = [(path, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(executed.glob("*.json"))]
+    if not records:
+        return HEAD + "No page has a record yet: `make report` writes them.\n"
+    lines = [
+        "| page | scale | rows loaded | rows computed | seconds | date | commit | machine |",
+        "|---|---|---:|---:|---:|---|---|---|",
+    ]
+    for path, row in records:
+        name = f"{{doc}}`{title(path.with_suffix('.ipynb'))} <executed/{path.stem}>`"
+        cells = [
+            name,
+            row["scale"],
+            row["loaded"],
+            row["computed"],
+            f"{row['seconds']:.0f}",
+            row["date"],
+            f"`{row['commit']}`",
+            row["machine"],
+        ]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    slowest = sorted((row for _, row in records), key=lambda row: -row["seconds"])[:5]
+    slow = ", ".join(f"{row['notebook']} {row['seconds']:.0f} s" for row in slowest)
+    total = sum(row["seconds"] for _, row in records)
+    sets = {", ".join(f"{name} {number}" for name, number in row["versions"].items()) for _, row in records}
+    ending = f"\n\n{total:.0f} s in all; the slowest: {slow}.\n\nPackages: {'; or '.join(sorted(sets))}.\n"
+    return HEAD + "\n".join(lines) + ending
+
+
+def findings(executed: Path) -> str:
+    """The page of findings, in Markdown, from the records of a folder of executed notebooks; a demo finds nothing."""
+    lines, demos = [], []
+    for path in sorted(executed.glob("*.json")):
+        row = json.loads(path.read_text(encoding="utf-8"))
+        link = f"{{doc}}`{title(path.with_suffix('.ipynb'))} <executed/{path.stem}>`"
+        if not row["findings"]:
+            continue
+        if row["scale"] == "demo":
+            demos.append(link)
+        else:
+            lines += [f"**{link}**", "", *(f"- {sentence}" for sentence in row["findings"]), ""]
+    ending = f"Shown at demo scale so far, which finds nothing: {', '.join(demos)}.\n" if demos else ""
+    return FINDINGS + "\n".join(lines) + ("\n" if lines else "") + ending

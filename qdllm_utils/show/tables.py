@@ -1,0 +1,171 @@
+"""Tables 4 to 6 in the paper's layout: the measured value and its spread above the paper's value."""
+
+import html
+from collections.abc import Iterable
+from statistics import mean, stdev
+
+from qdllm_utils.config import changed
+from qdllm_utils.learning.metrics import cost
+from qdllm_utils.runs.experiments import STUDENTS, Comparison, TeacherRun
+from qdllm_utils.runs.store import Row
+from qdllm_utils.show import origin, paper
+from qdllm_utils.show.html_table import DEMO, HTML
+from qdllm_utils.texts.pretrained import EMBEDDERS
+
+METRICS = {"acc": "Acc", "p": "P", "r": "R", "f1": "F1", "acc_param": "Acc/Param", "acc_tkd": "Acc/Tkd"}
+STUDENT_NAMES = {
+    "tinybert": "TinyBERT",
+    "minillm": "MiniLLM",
+    "distilbert": "DistilBERT",
+    "pkd": "PKD",
+    "quantum": "QD-LLM",
+}
+TEACHER_NAMES = {
+    "bloomz-1.1b": "BLOOMZ-1.1B",
+    "bloomz-3b": "BLOOMZ-3B",
+    "opt": "OPT-6.7B",
+    "llama2": "LLaMA2-7B",
+    "llama3": "LLaMA3-8B",
+    "minilm": "MiniLM",
+}
+OWN_DATA = {
+    "generated": "generated demo texts",
+    "authors": "the authors' released texts",
+    "csv": "your texts",
+}
+
+
+def values(row: Row) -> dict[str, float]:
+    """The six metrics of the paper's tables for one row."""
+    result = row.result
+    plain = {name: result[name] for name in ("acc", "p", "r", "f1")}
+    return plain | cost(result["acc"], result["parameters"], result["epoch_seconds"])
+
+
+def spread(numbers: Iterable[float]) -> tuple[float, float | None]:
+    """Mean and standard deviation (ddof 1; None for a single number)."""
+    numbers = list(numbers)
+    return mean(numbers), stdev(numbers) if len(numbers) > 1 else None
+
+
+def measured(numbers: Iterable[float], scientific: bool = False) -> tuple[str, str]:
+    """The mean and its spread: ('0.8500', '± 0.0070') or ('1.23e-05', '± 1.0e-06'); no spread of one number."""
+    centre, sd = spread(numbers)
+    text = f"{centre:.2e}" if scientific else f"{centre:.4f}"
+    if sd is None:
+        return text, ""
+    return text, f"± {sd:.1e}" if scientific else f"± {sd:.4f}"
+
+
+def count(parameters: int) -> str:
+    """9,275 or 15.62M."""
+    return f"{parameters:,}" if parameters < 1e6 else f"{parameters / 1e6:.2f}M"
+
+
+def teacher_name(run: TeacherRun) -> str:
+    """The name, whether it is a twin, its size and its own accuracy, which bounds what can be distilled."""
+    name = TEACHER_NAMES.get(run.name, run.teacher.result["name"])
+    result = run.teacher.result
+    twin = ", 1:1000 twin" if run.teacher.identity["pretraining_steps"] else ""
+    return (
+        f"{name}{twin}, {count(result['parameters'])} parameters; its own test accuracy "
+        f"{result['acc']:.4f} (validation {result['validation']['acc']:.4f})"
+    )
+
+
+def cell(numbers: list[float], metric: str, printed: str | None) -> str:
+    """One cell: the mean, below it its spread, below that the paper's value."""
+    value, deviation = measured(numbers, scientific=metric.startswith("acc_"))
+    below = f"paper {printed}" if printed is not None else "paper –"
+    return f'<td>{value}<br>{deviation}<br><span class="paper">{below}</span></td>'
+
+
+def row_head(student: str, row: Row) -> str:
+    """The name of a student, what of its method is left out or special, and its size."""
+    from qdllm_utils.runs.jobs import BASELINES
+
+    details = [BASELINES[student].note] if student in BASELINES else []
+    details.append(f"{row.result['size']}, {count(row.result['parameters'])}")
+    return f'<th scope="row">{STUDENT_NAMES[student]}<br><span class="paper">{"<br>".join(details)}</span></th>'
+
+
+def compression_table(comparison: Comparison) -> HTML:
+    """The paper's Table 4, 5 or 6: a block for each teacher, then the overall block."""
+    lines = [f"<caption>{caption(comparison)}</caption>", "<thead><tr><th scope='col'></th>"]
+    lines += [f'<th scope="col">{title}</th>' for title in METRICS.values()] + ["</tr></thead><tbody>"]
+    for run in comparison.runs:
+        lines.append(group(teacher_name(run)))
+        for student in STUDENTS:
+            rows = [values(row) for row in run.students[student]]
+            lines.append("<tr>" + row_head(student, run.students[student][0]))
+            for metric in METRICS:
+                printed = paper.compression(comparison.task, run.name, student, metric)
+                lines.append(cell([row[metric] for row in rows], metric, printed))
+            lines.append("</tr>")
+    lines += overall(comparison)
+    return HTML(f'<div class="qd-table" tabindex="0"><table>{"".join(lines)}</tbody></table></div>')
+
+
+def overall(comparison: Comparison) -> list[str]:
+    """The overall block: the mean over the teachers, seed by seed, and the parameter proportion."""
+    number = len(comparison.runs)
+    largest = max(rows[0].result["parameters"] for rows in comparison.runs[0].students.values())
+    lines = [group(f"Overall, {number} teacher{'s' if number > 1 else ''} (paper: the mean of its five)")]
+    for student in STUDENTS:
+        first = comparison.runs[0].students[student][0]
+        proportion = first.result["parameters"] / largest
+        printed = paper.compression(comparison.task, "overall", student, "proportion")
+        lines.append(
+            f'<tr><th scope="row">{STUDENT_NAMES[student]}<br><span class="paper">{proportion:.2%} of the '
+            f"largest{f' (paper {printed})' if printed else ''}</span></th>"
+        )
+        for metric in METRICS:
+            per_seed = zip(
+                *([values(row)[metric] for row in run.students[student]] for run in comparison.runs),
+                strict=True,
+            )
+            printed = paper.compression(comparison.task, "overall", student, metric)
+            lines.append(cell([mean(seed) for seed in per_seed], metric, printed))
+        lines.append("</tr>")
+    return lines
+
+
+def group(text: str) -> str:
+    """A line that names the block below it."""
+    return (
+        f'<tr class="qd-group"><th colspan="{1 + len(METRICS)}" scope="rowgroup">'
+        f"<span>{html.escape(text)}</span></th></tr>"
+    )
+
+
+def caption(comparison: Comparison) -> str:
+    """What was run, in words: data, preset and changes, seeds, and whether this is a demo."""
+    parameters = comparison.parameters
+    first = comparison.runs[0]
+    seeds = len(first.students["quantum"])
+    inner = [STUDENT_NAMES[student] for student, rows in first.students.items() if rows[0].result["inner_states"]]
+    differing = changed(parameters.preset, parameters.knobs)
+    changes = "; changed: " + ", ".join(f"{k} = {v}" for k, v in differing.items()) if differing else ""
+    notes = [
+        f"{comparison.title}: {OWN_DATA[comparison.source_kind]}, {first.teacher.result['cleaning']}.",
+        f"Preset {parameters.preset}{changes}.",
+        f"Mean ± standard deviation over {seeds} student seeds on one split and one teacher."
+        if seeds > 1
+        else "One student seed: no spread.",
+        f"Hidden states of the teacher are used by {', '.join(inner)}; the others see its class logits."
+        if inner
+        else "Students see the teacher's class logits only.",
+        f"QD-LLM's count is of trained parameters: it reads the text through the whole frozen embedder "
+        f"({EMBEDDERS[parameters.size.embedder]}), which it needs at inference too; the other students are cut out of "
+        "such a model and read the text themselves.",
+        "Tkd: seconds of one training epoch on the machine below. Grey: the paper's value.",
+    ]
+    badge = DEMO if parameters.demo else ""
+    return html.escape(" ".join(notes)) + badge
+
+
+def provenance_strip(comparison: Comparison) -> HTML:
+    """Where the rows come from: source, store, commits, machines, versions, time and memory."""
+    rows = [row for run in comparison.runs for part in run.students.values() for row in part]
+    rows += [run.teacher for run in comparison.runs]
+    return origin.of_rows(rows, comparison.store, comparison.parameters.scale)

@@ -1,0 +1,121 @@
+"""One sentence on each artefact, computed from its rows: reproduced, within interval, not reproduced, not attempted.
+
+A printed value is *reproduced* where our mean is the printed number to its last digit, *within interval* where
+the 95% interval of our mean over student seeds (Student's t) holds it, else *not reproduced*. It is *not
+attempted* where what was run is not what the paper ran: generated texts, or stand-ins for the teachers.
+"""
+
+import html
+from dataclasses import dataclass
+from math import sqrt
+from statistics import mean, stdev
+
+from scipy.stats import t
+
+from qdllm_utils.runs.experiments import STUDENTS, Comparison, TeacherRun
+from qdllm_utils.show import paper
+from qdllm_utils.show.tables import STUDENT_NAMES, TEACHER_NAMES
+from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
+
+REPRODUCED, WITHIN, NOT, UNTRIED = "reproduced", "within interval", "not reproduced", "not attempted"
+PLACES = ("first", "second", "third", "fourth", "fifth", "sixth")
+DEMO_WHY = "the demo scale uses generated texts and small stand-ins; nothing in it can be held against the paper."
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict and why, in one sentence."""
+
+    status: str
+    why: str
+
+    def __str__(self) -> str:
+        """'Not attempted: the demo scale ...'."""
+        return f"{self.status.capitalize()}: {self.why}"
+
+    def _repr_html_(self) -> str:
+        return f'<div class="qd-verdict"><strong>{self.status.capitalize()}:</strong> {html.escape(self.why)}</div>'
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """The 95% interval of the mean (Student's t); of a single value, the value itself."""
+    if len(values) < 2:
+        return values[0], values[0]
+    half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / sqrt(len(values))
+    return mean(values) - half, mean(values) + half
+
+
+def judge(values: list[float], printed: str) -> str:
+    """How our values of one cell, one a seed, stand to the printed number."""
+    low, high = paper.interval(printed)
+    if low <= mean(values) <= high:
+        return REPRODUCED
+    ours = interval(values)
+    return WITHIN if ours[0] <= high and low <= ours[1] else NOT
+
+
+def tally(statuses: list[str]) -> str:
+    """'3 reproduced, 1 within interval, 26 not reproduced'."""
+    return ", ".join(f"{statuses.count(status)} {status}" for status in (REPRODUCED, WITHIN, NOT))
+
+
+def overall_status(statuses: list[str]) -> str:
+    """Of many values: reproduced if all are, within interval if 95 in 100 are either, else not reproduced."""
+    if all(status == REPRODUCED for status in statuses):
+        return REPRODUCED
+    return WITHIN if statuses.count(NOT) <= 0.05 * len(statuses) else NOT
+
+
+def stand_ins(names: list[str]) -> str:
+    """Why printed values of the paper's teachers cannot be reproduced with these."""
+    shown = ", ".join(TEACHER_NAMES.get(name, name) for name in names)
+    return f"the printed values belong to five LLMs, which need the scale paper, and stand-ins ran here ({shown})"
+
+
+def is_real(run: TeacherRun) -> bool:
+    """Whether a run's teacher is one of the paper's LLMs and no twin of it."""
+    return run.name in PAPER_TEACHERS and not run.teacher.identity["pretraining_steps"]
+
+
+def compression(comparison: Comparison) -> Verdict:
+    """Tables 4 to 6: QD-LLM's place among the five students, and, with the paper's teachers, every printed value."""
+    task = comparison.task
+    if comparison.parameters.demo or task is None:
+        return Verdict(UNTRIED, DEMO_WHY if task else "these are not the paper's texts.")
+    ours = {
+        student: [mean(seed) for seed in zip(*(accuracies(run, student) for run in comparison.runs), strict=True)]
+        for student in STUDENTS
+    }
+    printed = {student: paper.compression(task, "overall", student, "acc") or "" for student in STUDENTS}
+    place = rank({student: mean(values) for student, values in ours.items()})
+    papers_place = rank({student: paper.number(text) for student, text in printed.items()})
+    best = max((student for student in STUDENTS if student != "quantum"), key=lambda student: mean(ours[student]))
+    claim = (
+        f"QD-LLM is {PLACES[place]} of five in accuracy ({mean(ours['quantum']):.4f}; the best of the others, "
+        f"{STUDENT_NAMES[best]}, {mean(ours[best]):.4f}), in the paper {PLACES[papers_place]}"
+    )
+    real = [run for run in comparison.runs if is_real(run)]
+    if not real:
+        status = UNTRIED
+        order = "the same place" if place == papers_place else "another place"
+        why = f"{stand_ins([run.name for run in comparison.runs])}; with them {claim}, {order}."
+        return Verdict(status, why)
+    statuses = [
+        judge([row.result[metric] for row in run.students[student]], text)
+        for run in real
+        for student in STUDENTS
+        for metric in ("acc", "p", "r", "f1")
+        if (text := paper.compression(task, run.name, student, metric))
+    ]
+    status = overall_status(statuses) if place == papers_place else NOT
+    return Verdict(status, f"of {len(statuses)} printed values {tally(statuses)}; {claim}.")
+
+
+def accuracies(run: TeacherRun, student: str) -> list[float]:
+    """The test accuracy of each seed."""
+    return [row.result["acc"] for row in run.students[student]]
+
+
+def rank(scores: dict[str, float], name: str = "quantum") -> int:
+    """How many of the others score higher."""
+    return sum(score > scores[name] for other, score in scores.items() if other != name)

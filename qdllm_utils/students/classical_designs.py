@@ -1,0 +1,160 @@
+"""Classical students of a given number of trainable parameters: what any small design has to beat.
+
+Each solves its size from `budget`, the dimension and the number of classes, and exceeds the budget only where its
+smallest size does. All read the standardised embedding or fixed projections of it and keep the student's loss and
+batches.
+"""
+
+import torch
+from torch import Tensor
+
+from qdllm_utils.learning.training import Data
+from qdllm_utils.students.quantum_designs import Projected
+
+
+class Small(Projected):
+    """Projections -> features -> Linear(features, C)."""
+
+    budget = 15
+
+    @property
+    def affordable(self) -> int:
+        """Features that a linear head of the budget can read, at least one."""
+        return max(1, self.budget // self.classes - 1)
+
+    @property
+    def width(self) -> int:
+        """How many projections."""
+        return self.affordable
+
+    def features(self, seen: Tensor) -> Tensor:
+        """What the head reads, (S, B, K), from the projections (S, B, width)."""
+        return seen
+
+    def outputs(self) -> int:
+        """K."""
+        return min(self.width, self.dimension)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The head alone."""
+        return {"head_weight": (self.outputs(), self.classes), "head_bias": (self.classes,)}
+
+    def logits(self, batch: Data) -> Tensor:
+        """(S, B, C)."""
+        return self.features(self.seen(batch["features"])) @ self.head_weight + self.head_bias[:, None]
+
+    def describe(self) -> str:
+        """The size in words."""
+        return f"{self.outputs()} features"
+
+
+class PCALinear(Small):
+    """The first principal components, linear."""
+
+
+class PCAPolynomial(Small):
+    """The first principal components and all their products of two, linear."""
+
+    @property
+    def width(self) -> int:
+        """The most components k with k + k (k + 1) / 2 features within the budget, at least 1."""
+        return max([1, *(k for k in range(1, 100) if k + k * (k + 1) // 2 <= self.affordable)])
+
+    def features(self, seen: Tensor) -> Tensor:
+        """Components and products."""
+        left, right = torch.triu_indices(seen.shape[-1], seen.shape[-1])
+        return torch.cat([seen, seen[..., left] * seen[..., right]], dim=-1)
+
+    def outputs(self) -> int:
+        """Components and their products."""
+        return self.width + self.width * (self.width + 1) // 2
+
+
+class RandomCosine(Small):
+    """Random Fourier features (Rahimi and Recht 2007): cos and sin in turn of random projections, linear."""
+
+    front = "random"
+
+    def outputs(self) -> int:
+        """As many as the head can read, whatever the dimension."""
+        return self.width
+
+    def features(self, seen: Tensor) -> Tensor:
+        """cos of the even projections and sin of the odd ones."""
+        shift = (torch.arange(seen.shape[-1], device=seen.device) % 2) * (torch.pi / 2)
+        return torch.cos(seen - shift)
+
+
+class PCAMLP(Small):
+    """The first principal components -> Linear -> ReLU -> Linear."""
+
+    hidden = 2
+
+    @property
+    def width(self) -> int:
+        """The components k with (k + 1) h + (h + 1) C within the budget, at least 1."""
+        return max(1, (self.budget - self.classes * (self.hidden + 1)) // self.hidden - 1)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Two linear layers."""
+        return {
+            "reduce_weight": (min(self.width, self.dimension), self.hidden),
+            "reduce_bias": (self.hidden,),
+            "head_weight": (self.hidden, self.classes),
+            "head_bias": (self.classes,),
+        }
+
+    def features(self, seen: Tensor) -> Tensor:
+        """ReLU of the first layer."""
+        return torch.relu(seen @ self.reduce_weight + self.reduce_bias[:, None])
+
+    def describe(self) -> str:
+        """The size in words."""
+        return f"{min(self.width, self.dimension)} x {self.hidden} x {self.classes}"
+
+
+class WidePCAMLP(PCAMLP):
+    """The same with fewer components and more hidden units: 4, 8 from a budget of 150 on, 11 from 4,500 on."""
+
+    @property
+    def hidden(self) -> int:  # type: ignore[override]
+        """Hidden units."""
+        return 4 if self.budget < 150 else 8 if self.budget < 4500 else 11
+
+
+class SparseProbe(Small):
+    """A linear probe of which only the largest weights are used: budget - C of all d x C.
+
+    The others are trained along (the gradient goes straight through the mask) and can come back; what is stored
+    and counted are those in use, whose places are chosen and not trained.
+    """
+
+    front = "all"
+
+    def outputs(self) -> int:
+        """The head reads the whole embedding, most of it with weight 0."""
+        return self.dimension
+
+    def kept(self) -> int:
+        """The number of weights in use."""
+        return max(1, min(self.budget - self.classes, self.dimension * self.classes))
+
+    def logits(self, batch: Data) -> Tensor:
+        """(S, B, C)."""
+        size = self.head_weight.abs().flatten(1)
+        least = size.topk(self.kept(), dim=1).values[:, -1]
+        used = self.head_weight * (self.head_weight.abs() >= least[:, None, None])
+        weights = self.head_weight + (used - self.head_weight).detach()
+        return self.seen(batch["features"]) @ weights + self.head_bias[:, None]
+
+    def trainable(self) -> int:
+        """Weights in use and biases."""
+        return self.kept() + self.classes
+
+    def stored_bytes(self) -> int:
+        """A float32 for each, and a 16-bit place for each weight in use."""
+        return 4 * self.trainable() + 2 * self.kept()
+
+    def describe(self) -> str:
+        """The size in words."""
+        return f"{self.kept()} of {self.dimension * self.classes} weights"

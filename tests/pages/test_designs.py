@@ -1,0 +1,102 @@
+"""The search: as many tries for both kinds, finalists by validation, corrected over everything that was tried."""
+
+import re
+
+import numpy as np
+import pytest
+
+from qdcircuits.errors import InputError
+from qdllm_utils.pages import designs, designs_views
+from qdllm_utils.pages.tuning import LEARNING_RATES, Arm, Outcome
+from qdllm_utils.parameters import Parameters
+from qdllm_utils.runs.experiments import Comparison
+from qdllm_utils.runs.store import Row, Store
+from qdllm_utils.students.design_catalogue import BUDGETS, QUANTUM_DESIGNS
+
+VALUES = {"scale": "cpu", "teacher": "minilm", "tasks": "hiding", "budgets": None, "seeds": None, "refresh": False}
+
+
+def outcome(title: str, accuracy: float, validation: float, seeds: int) -> Outcome:
+    made = {"validation": validation, "parameters": 15, "size": "small"}
+    noise = np.linspace(-0.002, 0.002, 13)
+    rows = [Row({"student": title, "seed": s}, made | {"acc": accuracy + noise[s]}, {}) for s in range(seeds)]
+    return Outcome(title, rows, {}, "0.01")
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """arms.train that trains nothing: validation prefers q*_3 and c*_1, the test rows q*_0 and c*_0."""
+    asked = []
+
+    def train(experiment, arms, seeds, preset):
+        arms = list(arms)
+        asked.append(([arm.student for arm in arms], len(seeds)))
+        return {
+            arm: outcome(
+                arm.student,
+                0.7 if arm.student.endswith("_0") else 0.66 if arm.student.startswith("q") else 0.6,
+                0.8 if arm.student.endswith("_3" if arm.student.startswith("q") else "_1") else 0.5,
+                len(seeds),
+            )
+            for arm in arms
+        }
+
+    monkeypatch.setattr(designs, "train", train)
+    return asked
+
+
+def search(budgets=(15, 50)) -> designs.Search:
+    seeds = range(designs.FINAL_SEEDS)
+    meetings = [designs.meet(None, "Hiding", budget, seeds) for budget in budgets]
+    parameters = Parameters(VALUES)
+    comparison = Comparison("Designs", "authors", None, parameters, [], Store())
+    return designs.Search(parameters, meetings, designs.differences(meetings), comparison)
+
+
+def test_finalists_are_chosen_on_validation_and_both_kinds_have_as_many_tries(trained):
+    found = search((15,)).meetings[0]
+    assert (found.quantum.title, found.classical.title) == ("q15_3", "c15_1")
+    (screened, few), (finalists, all_seeds) = trained
+    kinds = [sum(name.startswith(kind) for name in screened) for kind in "qc"]
+    assert kinds == [len(QUANTUM_DESIGNS[15])] * 2 and few == 3
+    assert finalists == ["q15_3", "c15_1"] and all_seeds == designs.FINAL_SEEDS == 13
+
+
+def test_the_correction_runs_over_every_design_that_was_tried(trained):
+    found = search()
+    tried = len(QUANTUM_DESIGNS[15]) + len(QUANTUM_DESIGNS[50])
+    assert found.tries == tried
+    for difference in found.differences.values():
+        assert difference.family == tried
+        assert difference.mean == pytest.approx(6) and difference.verdict == "ahead"
+        assert difference.adjusted >= (tried - 1) * difference.p
+
+
+def test_thirteen_seeds_pass_the_correction_over_the_whole_family_and_twelve_do_not(trained):
+    everything = 3 * sum(map(len, QUANTUM_DESIGNS.values()))
+    assert everything * 2.0 ** (1 - designs.FINAL_SEEDS) < 0.05 < everything * 2.0 ** (2 - designs.FINAL_SEEDS)
+
+
+def test_the_conclusion_and_the_tables_tell_how_many_were_tried(trained):
+    found = search()
+    sentence = designs.conclusion(found)
+    assert f"Of {found.tries} quantum designs and as many classical ones, each at {len(LEARNING_RATES)}" in sentence
+    assert "2 of the quantum finalists are ahead" in sentence and "0 behind, 0 inconclusive" in sentence
+    finalists = str(designs_views.finalists_table(found))
+    assert f"over all {found.tries} quantum designs" in finalists and finalists.count("reference") == 2
+    assert "not run here: 150, 300, 800, 4,500." in finalists
+    screened = str(designs_views.screened_table(found))
+    assert len(re.findall(r'<tr><th scope="row">', screened)) == 2 * found.tries
+
+
+def test_budgets_are_read_and_refused():
+    def asked(text, scale="cpu"):
+        return designs.budgets_of(Parameters(VALUES | {"budgets": text, "scale": scale}))
+
+    assert asked(None) == BUDGETS and asked(None, "demo") == (15,) and asked("150, 15") == (15, 150)
+    with pytest.raises(InputError, match="budgets has '16': choose some of 15, 50"):
+        asked("16")
+
+
+def test_an_arm_of_every_design_exists():
+    assert all(Arm(name).title for family in QUANTUM_DESIGNS.values() for name in family)

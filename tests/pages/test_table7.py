@@ -1,0 +1,215 @@
+"""Tables 7, 8 and the deviations from rows made up here: which rows they ask for, and what they make of them."""
+
+import html
+import re
+from dataclasses import replace
+from statistics import mean, stdev
+
+import matplotlib
+import pytest
+
+from qdllm_utils.config import PRESETS, SCALES, TASKS, knobs
+from qdllm_utils.pages import deviations, table7, table7_views
+from qdllm_utils.parameters import Parameters
+from qdllm_utils.runs import jobs
+from qdllm_utils.runs.experiments import Experiment
+from qdllm_utils.runs.store import Row, Store, key_of
+from qdllm_utils.show import paper
+from qdllm_utils.texts.sources import Source
+from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
+
+matplotlib.use("agg")
+SEEDS = 3
+PROVENANCE = {
+    "source": "measured",
+    "date": "2026-01-02T03:04:05+00:00",
+    "commit": "abc123",
+    "peak_memory_mb": 12,
+    "machine": {"processor": "a processor", "cores": 2, "gpu": None},
+    "versions": {"python": "3.11"},
+}
+
+
+@pytest.fixture(autouse=True)
+def no_training(monkeypatch):
+    """A row that is not in the store is an error here."""
+
+    def refuse(*_):
+        raise AssertionError("a row that should be in the store was to be computed")
+
+    monkeypatch.setattr(jobs, "run_jobs", refuse)
+    monkeypatch.setattr(Experiment, "compute_teacher", refuse)
+    monkeypatch.setattr(Experiment, "check_weights", lambda self: None)
+    monkeypatch.setattr(Experiment, "jobs", refuse)
+
+
+def parameters(teacher="minilm", scale="cpu", preset="paper", **more) -> Parameters:
+    return Parameters({"teacher": teacher, "scale": scale, "preset": preset, "seeds": SEEDS, "refresh": False, **more})
+
+
+def save(task: str, teacher: str, chosen, accuracies, scale="cpu", rank=None) -> list[str]:
+    """Store a quantum row a seed and the teacher's row, all metrics equal to the accuracy; returns the rows' keys."""
+    size = SCALES[scale]
+    experiment = Experiment(Source(task, size), size, teacher, chosen, Store(), rank)
+    keys = []
+    for seed, accuracy in enumerate(accuracies):
+        result = dict.fromkeys(("acc", "p", "r", "f1"), accuracy) | {"f1": accuracy - 0.1}
+        row = Row(experiment.student_identity("quantum", seed), result, PROVENANCE)
+        experiment.store.save(row)
+        keys.append(row.key)
+    own = {"acc": 0.9, "parameters": 7_000_000}
+    experiment.store.save(Row(experiment.teacher_identity, own, PROVENANCE))
+    return keys
+
+
+LOSS_KNOBS = {
+    "ce": knobs("paper", alpha=0.0),
+    "kl": knobs("paper", alpha=1.0, soft="kl"),
+    "js": knobs("paper", alpha=1.0, soft="js"),
+    "js_released": knobs("paper", alpha=1.0, soft="js", divergence="released"),
+    "all": knobs("paper"),
+    "all_released": knobs("paper", divergence="released"),
+}
+BASE = {"ce": 0.50, "kl": 0.60, "js": 0.62, "js_released": 0.55, "all": 0.65, "all_released": 0.64}
+NOISE = {"emotion": (0.0, 0.01, -0.01), "hiding": (0.02, 0.0, 0.01), "thematic": (0.1, 0.1, 0.13)}
+
+
+@pytest.fixture
+def losses() -> table7.Ablation:
+    """Table 7 from a store of made-up rows."""
+    for task in TASKS:
+        for name, chosen in LOSS_KNOBS.items():
+            save(task, "minilm", chosen, [BASE[name] + noise for noise in NOISE[task]])
+    return table7.losses(parameters())
+
+
+def cells(shown: str) -> dict[str, list[str]]:
+    """{row head: its cells}, lines within a cell divided by |."""
+    rows = {}
+    for row in re.findall(r"<tr>(.*?)</tr>", shown):
+        parts = re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row)
+        plain = [html.unescape(re.sub("<[^>]+>", "", part.replace("<br>", "|"))) for part in parts]
+        rows[plain[0].split("|")[0]] = plain[1:]
+    return rows
+
+
+def test_the_full_loss_is_the_row_of_tables_4_to_6_and_the_preset_does_not_matter_for_js():
+    size = SCALES["cpu"]
+    full = Experiment(Source("hiding", size), size, "minilm", knobs("paper"), Store())
+    assert save("hiding", "minilm", LOSS_KNOBS["all"], [0.5]) == [key_of(full.student_identity("quantum", 0))]
+    released = {name: replace(PRESETS["released"], **loss.changes).divergence for name, loss in table7.LOSSES.items()}
+    assert released["js"] == released["all"] == "jensen_shannon" and released["all_released"] == "released"
+
+
+def test_loss_table_shows_means_over_tasks_seed_by_seed(losses):
+    shown = cells(table7_views.loss_table(losses))
+    seeds = [mean(BASE["kl"] + NOISE[task][seed] for task in TASKS) for seed in range(SEEDS)]
+    acc, f1, gap, emotion, *_ = shown["KL"]
+    assert acc == f"{mean(seeds):.4f}|± {stdev(seeds):.4f}|paper {paper.loss('kl', 'acc')}"
+    assert f1.startswith(f"{mean(seeds) - 0.1:.4f}|") and f1.endswith(f"paper {paper.loss('kl', 'f1')}")
+    assert gap.startswith("-0.0500|± 0.0000|paper -0.0047")  # .8195 - .8242
+    assert emotion == "0.6000|± 0.0100"
+    assert shown["KL+JS+CE"][2] == "–" and shown["JS, released form"][0].endswith("paper –")
+
+
+def test_loss_verdict_counts_what_is_below_the_full_loss(losses):
+    verdict = table7_views.loss_verdict(losses)
+    assert verdict.status == "not attempted" and "stand-ins" in verdict.why
+    assert "CE alone is below it (-0.1500" in verdict.why and "JS alone is below it (-0.0300" in verdict.why
+    losses.rows["kl", "emotion", "minilm"][0].result["acc"] += 1
+    assert "KL alone is not to be told from it" in table7_views.loss_verdict(losses).why
+    demo = replace(losses, parameters=parameters(scale="demo"))
+    assert "generated texts" in table7_views.loss_verdict(demo).why
+
+
+def test_loss_verdict_judges_the_printed_values_where_the_papers_teachers_ran():
+    rows, base = {}, {name: paper.number(paper.loss(name, "acc")) for name in ("ce", "kl", "js", "all")}
+    for name in LOSS_KNOBS:
+        for task in TASKS:
+            for teacher in PAPER_TEACHERS:
+                acc = base.get(name, 0.5)
+                f1 = paper.number(paper.loss(name, "f1")) if name in base else 0.5
+                rows[name, task, teacher] = [Row({"kind": "student"}, {"acc": acc, "f1": f1}, {}) for _ in range(3)]
+    ran = table7.Ablation(parameters("all", "paper"), rows, {}, None)
+    verdict = table7_views.loss_verdict(ran)
+    assert verdict.status == "reproduced" and "of 8 printed values 8 reproduced" in verdict.why
+    for values in rows["all", "emotion", "opt"], rows["all", "hiding", "opt"]:
+        for row in values:
+            row.result["acc"] -= 0.2
+    verdict = table7_views.loss_verdict(ran)
+    assert verdict.status == "not reproduced" and "KL alone is above it" in verdict.why
+
+
+def test_loss_figure_draws_each_seed_and_the_papers_differences(losses):
+    figure = table7_views.loss_figure(losses)
+    (axis,) = figure.axes
+    dots = {round(x, 6) for line in axis.lines if line.get_marker() == "o" for x in line.get_xdata()}
+    assert {round(BASE[name] - BASE["all"], 6) for name in BASE if name != "all"} <= dots
+    diamonds = [round(float(line.get_xdata()[0]), 4) for line in axis.lines if line.get_marker() == "D"]
+    assert diamonds == [-0.0854, -0.0047, -0.0086]  # CE, KL, JS less the full loss, by hand
+    assert axis.get_yticklabels()[0].get_text() == "CE"
+
+
+def test_teacher_table_has_a_column_for_each_of_the_papers_teachers_and_runs_only_those_asked_for():
+    for number, task in enumerate(TASKS):
+        for teacher, accuracy in (("minilm", 0.7), ("opt", 0.6)):
+            save(task, teacher, knobs("paper"), [accuracy + 0.1 * number] * SEEDS)
+    ablation = table7.teachers(parameters("opt"))
+    assert ablation.names == ["minilm", "opt"] and ablation.variants == ["all"]
+    shown = table7_views.teacher_table(ablation)
+    heads = re.findall(r'<th scope="col">(.*?)</th>', shown)
+    assert heads == ["QD-LLM", "MiniLM", "BLOOMZ-1.1B", "BLOOMZ-3B", "OPT-6.7B", "LLaMA2-7B", "LLaMA3-8B"]
+    last = cells(shown)["Acc"]  # the overall block is the last one
+    assert last[0].startswith("0.8000|") and last[0].endswith("paper –")
+    assert last[1] == f"not run|paper {paper.teacher('overall', 'bloomz-1.1b', 'acc')}"
+    assert last[3].startswith("0.7000|") and last[3].endswith(f"paper {paper.teacher('overall', 'opt', 'acc')}")
+    assert "1:1000 twin" in shown and shown.count("not run") == (3 * 5 + 4) * 4
+    verdict = table7_views.teacher_verdict(ablation)
+    assert verdict.status == "not attempted" and "MiniLM 0.8000, OPT-6.7B 0.7000" in verdict.why
+    figure = table7_views.teacher_figure(ablation)
+    assert len(figure.axes[0].texts) == 6
+
+
+def test_teacher_verdict_judges_every_printed_value_and_the_order():
+    rows = {}
+    for task in TASKS:
+        for teacher in PAPER_TEACHERS:
+            values = {m: paper.number(paper.teacher(task, teacher, m)) for m in ("acc", "p", "r", "f1")}
+            rows["all", task, teacher] = [Row({"kind": "student"}, dict(values), {}) for _ in range(3)]
+    ran = table7.Ablation(parameters("all", "paper"), rows, {}, None)
+    verdict = table7_views.teacher_verdict(ran)
+    assert verdict.status == "reproduced" and "60 reproduced" in verdict.why and "the paper's order" in verdict.why
+    for row in rows["all", "emotion", "bloomz-1.1b"]:
+        row.result["acc"] += 0.1
+    verdict = table7_views.teacher_verdict(ran)
+    assert verdict.status == "not reproduced" and "another than the paper's order" in verdict.why
+
+
+def test_deviations_show_each_switch_less_the_preset_paired_by_seed():
+    shifts = {choice.name: 0.01 * number for number, choice in enumerate(deviations.choices(), 1) if choice.switch}
+    for task in deviations.MEASURED_ON:
+        save(task, "minilm", knobs("paper"), [0.5, 0.6, 0.7])
+        for choice in deviations.choices():
+            if choice.switch:
+                accuracies = [0.5 + shifts[choice.name], 0.6, 0.7]
+                save(task, "minilm", replace(knobs("paper"), **choice.changes), accuracies, rank=choice.rank)
+        for preset in ("released", "tuned"):
+            save(task, "minilm", PRESETS[preset], [0.4, 0.5, 0.6])
+    effects = deviations.measure(parameters(data_dir=None))
+    assert len(shifts) == 7
+    for name, shift in shifts.items():
+        assert effects.of(name, "hiding") == pytest.approx([shift, 0, 0])
+    shown = html.unescape(deviations.choices_table(effects))
+    third = [shifts["form of JS"], 0, 0]
+    assert f"the released form:<br>hiding {mean(third):+.4f} ± {stdev(third):.4f}" in shown
+    assert "released: hiding -0.1000 ± 0.0000" in shown
+    assert shown.count("<tr>") == 1 + len(deviations.choices())
+
+
+def test_another_rank_is_another_teacher_and_so_another_student():
+    size = SCALES["cpu"]
+    plain = Experiment(Source("hiding", size), size, "minilm", knobs("paper"), Store())
+    other = replace(plain, rank=64)
+    assert other.teacher_identity == plain.teacher_identity | {"rank": 64} != plain.teacher_identity
+    assert key_of(other.student_identity("quantum", 0)) != key_of(plain.student_identity("quantum", 0))
+    assert replace(plain, rank=16).teacher_identity == plain.teacher_identity

@@ -1,0 +1,174 @@
+"""A stand-in for both Quafu services on this machine: real HTTP, counts of the circuit it is sent, faults on demand.
+
+What is known of the interfaces is said in qdcircuits/cloud/quafu.py.
+"""
+
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+
+TOKEN = "secret-token-of-the-tests-4711"
+
+
+def probabilities(qasm: str, flip: float = 0.0) -> np.ndarray:
+    """The exact distribution (2^bits,) of the measured bits, bit 0 leftmost; flip: readout error of each bit.
+
+    Reads the statements `gate(angle) q[i],q[j];` of OpenQASM 2 with numpy alone: Qiskit's parser cannot be used on a
+    server's thread (it crashes there).
+    """
+    pauli = {"rx": [[0, 1], [1, 0]], "ry": [[0, -1j], [1j, 0]], "rz": [[1, 0], [0, -1]], "rzz": np.diag([1, -1, -1, 1])}
+    fixed = {"x": [[0, 1], [1, 0]], "cx": np.eye(4)[[0, 1, 3, 2]], "cz": np.diag([1, 1, 1, -1])}
+    gates = re.findall(r"^(?!qreg)(\w+)(?:\(([-\d.]+)\))? (q\[\d+\](?:,q\[\d+\])?);$", qasm, re.MULTILINE)
+    gates = [(name, float(angle or 0), [int(k) for k in re.findall(r"\d+", wires)]) for name, angle, wires in gates]
+    measured = {int(bit): int(qubit) for qubit, bit in re.findall(r"measure q\[(\d+)\] -> c\[(\d+)\];", qasm)}
+    assert len(gates) + len(measured) + 4 == len(qasm.splitlines())
+    used = sorted({wire for *_, wires in gates for wire in wires} | set(measured.values()))
+    state = np.zeros((2,) * len(used), complex)
+    state.flat[0] = 1
+    for name, angle, wires in gates:
+        matrix = np.array(fixed.get(name, pauli.get(name)), complex)
+        if name in pauli:
+            matrix = np.cos(angle / 2) * np.eye(len(matrix)) - 1j * np.sin(angle / 2) * matrix
+        axes = [used.index(wire) for wire in wires]
+        k = len(axes)
+        state = np.tensordot(matrix.reshape((2,) * (2 * k)), state, axes=(range(k, 2 * k), axes))
+        state = np.moveaxis(state, range(k), axes)
+    order = [used.index(measured[bit]) for bit in sorted(measured)]
+    rest = tuple(axis for axis in range(len(used)) if axis not in order)
+    table = (np.abs(state) ** 2).transpose([*order, *rest]).reshape((2,) * len(order) + (-1,)).sum(axis=-1)
+    for axis in range(table.ndim):
+        table = np.moveaxis(np.tensordot([[1 - flip, flip], [flip, 1 - flip]], table, axes=(1, axis)), 0, axis)
+    return table.ravel() / table.sum()
+
+
+class StandIn:
+    """The service's side. accepted: every task that was taken, with its name; requests: (method, path) in order.
+
+    faults: {'submit' or 'result': [fault of the first such request, of the second ...]}, each None or a status number,
+    'drop' (close the connection after acting), 'refuse' (before acting), 'half' (half of the JSON). bits_at: 'left' or
+    'right' end for qubit 0, by default as the real services do. ends: how a task ends: done, failed or canceled.
+    """
+
+    def __init__(self, ends: str = "done", bits_at: str | None = None, waiting: int = 1, flip: float = 0.0) -> None:
+        self.faults: dict[str, list[Any]] = {}
+        self.accepted: dict[int, dict[str, Any]] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.token, self.online, self.ends = TOKEN, True, ends
+        self.bits_at, self.waiting, self.flip = bits_at, waiting, flip
+        self.asked: Counter[int] = Counter()
+        self.lock = threading.Lock()
+
+    def accept(self, name: str, qasm: str, shots: int) -> int:
+        with self.lock:
+            number = 2511220000000 + len(self.accepted)
+            self.accepted[number] = {"name": name, "qasm": qasm, "shots": shots}
+        return number
+
+    def counts(self, number: int, usual_end: str) -> dict[str, int]:
+        task = self.accepted[number]
+        found = probabilities(task["qasm"], self.flip)
+        drawn = np.random.default_rng(number).multinomial(task["shots"], found)
+        width = len(found).bit_length() - 1
+        order = 1 if (self.bits_at or usual_end) == "left" else -1
+        return {f"{x:0{width}b}"[::order]: int(count) for x, count in enumerate(drawn) if count}
+
+    def answer(self, method: str, url: str, headers: Any, body: bytes) -> tuple[int, Any]:
+        """What the two services answer: status and JSON."""
+        path, query = urlsplit(url).path.strip("/"), parse_qs(urlsplit(url).query)
+        if path.startswith("task/"):
+            if headers.get("token") != self.token:
+                return 401, {"detail": f"invalid token {headers.get('token')}"}
+            if path == "task/verify":
+                return 200, {"status": "ok"}
+            if path == "task/status/0":
+                return 200, {"Baihua": 3 if self.online else "Offline", "Dongling": 0}
+            if path == "task/run":
+                task = json.loads(body)
+                return 200, self.accept(query["name"][0], task["circuit"], int(query["shots"][0]))
+            return 200, self.sqc_result(int(path.split("/")[-1]))
+        if headers.get("api_token") != self.token:
+            return 200, {"status": 201, "message": f"the token {headers.get('api_token')} has expired"}
+        form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+        if path.endswith("get_backends"):
+            status = "Online" if self.online else "Offline"
+            row = {"system_name": "ScQ-P136", "system_id": 7, "status": status, "qubits": 136}
+            return 200, {"status": 200, "data": [row]}
+        if path.endswith("scq_kit_asyc"):
+            number = self.accept(form["task_name"], form["qtasm"], int(form["shots"]))
+            return 200, {"status": 0, "task_id": str(number), "task_name": form["task_name"], "res": "{}"}
+        return 200, self.cloud_result(int(form["task_id"]))
+
+    def state(self, number: int) -> str:
+        self.asked[number] += 1
+        check = "\nx q[0];" in self.accepted[number]["qasm"]
+        return "waiting" if self.asked[number] <= self.waiting else "done" if check else self.ends
+
+    def sqc_result(self, number: int) -> dict[str, Any]:
+        state = self.state(number)
+        if state == "waiting":
+            return {}
+        base = {"tid": number, "transpiled": "", "corrected": {}, "finished": "now", "error": ""}
+        if state == "done":
+            return base | {"status": "Finished", "count": self.counts(number, "right")}
+        return base | {"status": state.capitalize(), "count": {}, "error": "calibration lost"}
+
+    def cloud_result(self, number: int) -> dict[str, Any]:
+        state = self.state(number)
+        res = str(self.counts(number, "left")) if state == "done" else "{}"
+        return {
+            "status": {"waiting": 0, "done": 2, "canceled": 3, "failed": 4}[state],
+            "task_id": str(number),
+            "res": res,
+        }
+
+
+@contextmanager
+def serving(service: StandIn) -> Iterator[str]:
+    """The stand-in on a free port of this machine; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def respond(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            service.requests.append((self.command, self.path))
+            kind = "submit" if "/run" in self.path or "asyc" in self.path else "result"
+            kind = kind if kind == "submit" or "result" in self.path or "recall" in self.path else "other"
+            faults = service.faults.get(kind, [])
+            fault = faults.pop(0) if faults else None
+            if isinstance(fault, int):
+                self.reply(fault, b'{"detail": "not now"}')
+                return
+            if fault == "refuse":
+                self.connection.close()
+                return
+            status, answer = service.answer(self.command, self.path, self.headers, body)
+            if fault == "drop":
+                self.connection.close()
+                return
+            content = json.dumps(answer).encode()
+            self.reply(status, content[: len(content) // 2] + b"{" if fault == "half" else content)
+
+        do_GET = do_POST = respond
+
+        def reply(self, status: int, content: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,121 @@
+"""What an experiment is called, what it trains, and what it never writes down."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qdllm_utils.config import SCALES, knobs
+from qdllm_utils.runs import experiments, jobs
+from qdllm_utils.runs.experiments import STUDENTS, Experiment
+from qdllm_utils.runs.store import Row, Store, key_of
+from qdllm_utils.texts import teachers
+from qdllm_utils.texts.sources import Source
+from qdllm_utils.texts.teachers import TeacherOutput
+
+CPU = SCALES["cpu"]
+
+
+def experiment(teacher="opt", scale=CPU, data_dir=None, path=None, **changes) -> Experiment:
+    source = Source("emotion", scale, data_dir, path)
+    return Experiment(source, scale, teacher, knobs("tuned", **changes), Store(say=lambda sentence: None))
+
+
+def keys(chosen: Experiment) -> dict[str, str]:
+    return {student: key_of(chosen.student_identity(student, 0)) for student in STUDENTS}
+
+
+def changed(one: Experiment, other: Experiment) -> set[str]:
+    return {student for student in STUDENTS if keys(one)[student] != keys(other)[student]}
+
+
+@pytest.mark.parametrize(
+    ("other", "students"),
+    [
+        ({"data_dir": "elsewhere"}, set()),
+        ({"scale": replace(CPU, name="mine", seeds=99)}, set()),
+        ({"layers": 3}, {"quantum"}),
+        ({"alpha": 0.5}, {"quantum"}),
+        ({"epochs": 3}, set(STUDENTS)),
+        ({"teacher": "llama2"}, set(STUDENTS)),
+        ({"scale": replace(CPU, max_texts=100)}, set(STUDENTS)),
+        ({"scale": replace(CPU, pretraining_steps=7)}, set(STUDENTS)),
+        ({"scale": replace(CPU, embedder="bert")}, {"quantum"}),
+        ({"scale": replace(CPU, paper_sizes=True)}, set(STUDENTS) - {"quantum"}),
+    ],
+    ids=str,
+)
+def test_a_key_changes_with_what_a_run_depends_on_and_with_nothing_else(other, students):
+    assert changed(experiment(), experiment(**other)) == students
+
+
+def test_every_student_and_seed_has_a_key_of_its_own():
+    chosen = experiment()
+    names = {key_of(chosen.student_identity(student, seed)) for student in STUDENTS for seed in range(3)}
+    assert len(names) == 3 * len(STUDENTS)
+
+
+def fill(chosen: Experiment, seeds) -> None:
+    for student in STUDENTS:
+        for seed in seeds:
+            chosen.store.save(Row(chosen.student_identity(student, seed), {"acc": seed / 10}, {}))
+
+
+def test_rows_in_the_store_are_found_without_data_weights_or_training(monkeypatch):
+    fill(experiment(), range(4))
+    monkeypatch.setattr(jobs, "run_jobs", None)
+    chosen = experiment(data_dir="/absent")
+    rows = chosen.student_rows(STUDENTS, range(4))
+    assert {student: [row.result["acc"] for row in found] for student, found in rows.items()} == {
+        student: [0.0, 0.1, 0.2, 0.3] for student in STUDENTS
+    }
+    assert len(chosen.store.loaded) == 20 and not chosen.store.computed
+
+
+def test_only_missing_rows_are_trained_and_each_is_saved_as_it_comes(monkeypatch):
+    asked = {}
+    chosen = experiment()
+    fill(chosen, [0, 2])
+
+    def run(missing):
+        asked.update(missing)
+        for student, seeds in missing.items():
+            for seed in reversed(seeds):
+                yield Row(chosen.student_identity(student, seed), {"acc": seed / 10}, {})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Experiment, "jobs", lambda self, missing: missing)
+    monkeypatch.setattr(jobs, "run_jobs", run)
+    with pytest.raises(KeyboardInterrupt):
+        chosen.student_rows(("pkd", "quantum"), range(4))
+    assert asked == {"pkd": [1, 3], "quantum": [1, 3]}
+    monkeypatch.setattr(jobs, "run_jobs", None)
+    rows = experiment().student_rows(("pkd", "quantum"), range(4))
+    assert [row.result["acc"] for row in rows["pkd"]] == [0.0, 0.1, 0.2, 0.3]
+
+
+def test_weights_out_of_reach_are_noticed_before_anything_is_trained(monkeypatch):
+    """At the scale `paper` the teacher, the embedder and all four students' sources must be there."""
+    located = []
+    monkeypatch.setattr(experiments.pretrained, "locate", lambda name: located.append(name) or name)
+    experiment(scale=SCALES["paper"]).check_weights()
+    sources = {jobs.BASELINES[student].paper.source for student in STUDENTS if student != "quantum"}
+    assert {"facebook/opt-6.7b", "bert", *sources} <= set(located)
+
+
+def test_a_teacher_from_a_folder_leaves_no_path_in_its_row(monkeypatch, tmp_path):
+    folder = tmp_path / "my-bert"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    lines = "".join(f"text {number},{'ab'[number % 2]}\n" for number in range(40))
+    (tmp_path / "own.csv").write_text(f"text,label\n{lines}")
+    logits = np.eye(2, dtype=np.float32)[np.arange(40) % 2]
+    monkeypatch.setattr(teachers, "fine_tune", lambda *given: TeacherOutput(logits, 10, 2, {}))
+    chosen = experiment(str(folder), path=str(tmp_path / "own.csv"))
+    row = chosen.teacher_row()
+    assert row.result["acc"] == 1.0 and row.result["rows"] == {"train": 24, "validation": 8, "test": 8}
+    written = (chosen.store.folder / f"{row.key}.json").read_text()
+    assert json.loads(written)["result"] == row.result
+    assert str(tmp_path) not in written and str(Path(tmp_path).parent) not in written

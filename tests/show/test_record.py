@@ -1,0 +1,96 @@
+"""The status records and page, and how the report writes and publishes them."""
+
+import json
+
+import nbformat
+import pytest
+
+from qdllm_utils import report
+from qdllm_utils.runs import provenance
+from qdllm_utils.runs.store import Row, Store
+from qdllm_utils.show import origin, record
+
+ROW = {
+    "source": "measured",
+    "date": "2026-01-02T03:04:05+00:00",
+    "commit": "abc123",
+    "peak_memory_mb": 12,
+    "machine": {"processor": "a processor", "cores": 2, "gpu": None},
+    "versions": {"python": "3.11"},
+}
+
+
+def notebook(path, heading, *outputs):
+    cells = [nbformat.v4.new_markdown_cell(heading)]
+    for text in outputs:
+        data = {"text/html": str(text), "text/plain": repr(text)}
+        output = nbformat.v4.new_output("display_data", data=data)
+        cells.append(nbformat.v4.new_code_cell("x", outputs=[output]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+
+
+def test_rows_are_read_out_of_the_executed_notebook(tmp_path):
+    """Two strips, made as a notebook makes them: three rows loaded and two computed, then none."""
+    store = Store(tmp_path / "store")
+    rows = [Row({"kind": "student", "seed": seed}, {}, ROW) for seed in range(5)]
+    store.loaded |= {row.key for row in rows[:3]}
+    store.computed |= {row.key for row in rows[3:]}
+    page = tmp_path / "executed" / "table4.ipynb"
+    notebook(
+        page,
+        "# Table 4: emotion",
+        origin.of_rows(rows, store, "cpu"),
+        origin.of_this_run("counted"),
+    )
+    found = record.record(page, "cpu", 12.34)
+    assert (found["loaded"], found["computed"]) == (3, 2)
+    assert (found["scale"], found["seconds"], found["commit"]) == ("cpu", 12.3, provenance.commit())
+    assert found["machine"] == provenance.machine() and found["versions"] == provenance.versions()
+
+
+def test_page_lists_every_record_with_a_link_and_the_slowest(tmp_path):
+    for number, seconds in enumerate((3, 50, 7, 20, 9, 11)):
+        page = tmp_path / f"page{number}.ipynb"
+        notebook(page, f"(label)=\n# Title {number}\n\nmore" if number else "# Title 0")
+        record.write_record(page, "demo", seconds)
+    shown = record.page(tmp_path)
+    for number in range(6):
+        assert f"| {{doc}}`Title {number} <executed/page{number}>` | demo | 0 | 0 |" in shown
+    assert "100 s in all; the slowest: page1 50 s, page3 20 s, page5 11 s, page4 9 s, page2 7 s." in shown
+    assert "torch" in shown
+
+
+def test_findings_are_the_sentences_of_the_verdicts_and_a_demo_has_none(tmp_path):
+    one = '<div class="qd-verdict"><strong>Reproduced:</strong> 5 &lt; 6.</div>'
+    two = '<div class="qd-verdict"><ul><li>First.</li><li>Second.</li></ul></div>'
+    for name, scale, outputs in (("a", "cpu", [one, two]), ("b", "demo", [one]), ("c", "cpu", ["<p>no verdict</p>"])):
+        page = tmp_path / f"{name}.ipynb"
+        notebook(page, f"# Title {name}", *outputs)
+        record.write_record(page, scale, 1)
+    shown = record.findings(tmp_path)
+    assert "**{doc}`Title a <executed/a>`**\n\n- Reproduced: 5 < 6.\n- First.\n- Second.\n" in shown
+    assert "finds nothing: {doc}`Title b <executed/b>`.\n" in shown and "Title c" not in shown
+
+
+def test_page_without_records_says_so(tmp_path):
+    assert "No page has a record yet" in record.page(tmp_path)
+
+
+def test_published_status_is_that_of_the_published_records():
+    assert (report.ROOT / "book" / "status.md").read_text() == record.page(report.ROOT / "book" / "executed")
+
+
+@pytest.mark.parametrize("stands", [True, False], ids=["a real page stands", "no page stands"])
+def test_a_record_is_published_with_its_page_or_not_at_all(tmp_path, monkeypatch, stands):
+    monkeypatch.setenv("QDLLM_STORE", str(tmp_path / "store"))
+    executed, book = tmp_path / "executed", tmp_path / "book"
+    notebook(executed / "a.ipynb", "# A", "demo scale: not a result")
+    record.write_record(executed / "a.ipynb", "demo", 5)
+    if stands:
+        notebook(book / "executed" / "a.ipynb", "# A")
+        record.write_record(book / "executed" / "a.ipynb", "cpu", 99)
+    report.publish(sorted(executed.glob("*.ipynb")), book)
+    kept = json.loads((book / "executed" / "a.json").read_text())
+    assert kept["scale"] == ("cpu" if stands else "demo")
+    assert ("99 s in all" if stands else "5 s in all") in (book / "status.md").read_text()
