@@ -82,14 +82,16 @@ class QuantumStudents(nn.Module):
         return found if found.backend == "numba" else EachAlone(found)
 
     def prepare(self, features: Tensor) -> None:
-        """Learn from the training rows (N, dimension) what scaling `tanh` needs: their mean and spread."""
-        if self.knobs.scaling == "tanh":
+        """Learn from the training rows (N, dimension) their mean and spread, where E is to be standardised."""
+        if self.knobs.scaling == "tanh" or self.knobs.standardise:
             self.centre[:] = features.mean(dim=0)
             self.spread[:] = features.std(dim=0).clamp_min(1e-6)
 
     def standardised(self, features: Tensor) -> Tensor:
         """E (S, B, dimension) with the mean and spread of the training rows taken out, where `prepare` learnt them."""
-        return (features - self.centre[:, None]) / self.spread[:, None] if self.knobs.scaling == "tanh" else features
+        if self.knobs.scaling == "tanh" or self.knobs.standardise:
+            return (features - self.centre[:, None]) / self.spread[:, None]
+        return features
 
     def reduce(self, features: Tensor) -> Tensor:
         """Linear(E), (S, B, n), from E (S, B, dimension)."""
