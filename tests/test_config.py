@@ -8,11 +8,11 @@ from qdllm_utils.config import PRESETS, SCALES, TASKS, Knobs, changed, knobs
 
 # DESIGN's table of presets, one line a preset.
 COLUMNS = ("layers", "pooling", "learning_rate", "schedule", "batch_size", "epochs", "scaling", "alpha")
-COLUMNS += ("temperature", "divergence", "qubits", "soft")
+COLUMNS += ("temperature", "divergence", "qubits", "soft", "standardise")
 TABLE = {
-    "paper": (11, "last", 0.06, "constant", 8, 10, "minmax", 0.9, 2.0, "jensen_shannon", 11, "kl+js"),
-    "released": (2, "last", 0.06, "constant", 8, 10, "minmax", 0.5, 2.0, "released", 11, "kl+js"),
-    "tuned": (2, "mean", 0.003, "cosine", 32, 10, "tanh", 0.9, 2.0, "jensen_shannon", 11, "kl+js"),
+    "paper": (11, "last", 0.06, "constant", 8, 10, "minmax", 0.9, 2.0, "jensen_shannon", 11, "kl+js", False),
+    "released": (2, "last", 0.06, "constant", 8, 10, "minmax", 0.5, 2.0, "released", 11, "kl+js", False),
+    "tuned": (2, "chosen", 0.003, "cosine", 32, 10, "tanh", 0.9, 2.0, "jensen_shannon", 11, "kl+js", False),
 }
 
 
@@ -22,9 +22,9 @@ def test_a_preset_is_its_line_of_the_table(preset):
 
 
 def test_a_later_knob_stands_in_a_key_only_where_it_is_not_the_default():
-    assert set(PRESETS["paper"].identity) == set(COLUMNS) - {"soft"}
-    other = knobs("paper", soft="js")
-    assert other.identity == PRESETS["paper"].identity | {"soft": "js"}
+    assert set(PRESETS["paper"].identity) == set(COLUMNS) - {"soft", "standardise"}
+    for later in ({"soft": "js"}, {"standardise": True}):
+        assert knobs("paper", **later).identity == PRESETS["paper"].identity | later
 
 
 def test_there_are_no_other_presets_scales_or_tasks():
@@ -101,6 +101,6 @@ def test_the_ends_of_a_range_are_allowed(knob, edge):
 
 def test_only_what_is_set_changes_a_preset_and_is_told():
     chosen = knobs("tuned", layers=3, epochs=None, alpha=0.9)
-    assert chosen == Knobs(3, 11, "mean", "tanh", 10, 32, 0.003, "cosine", 0.9, 2.0, "jensen_shannon")
+    assert chosen == Knobs(3, 11, "chosen", "tanh", 10, 32, 0.003, "cosine", 0.9, 2.0, "jensen_shannon")
     assert changed("tuned", chosen) == {"layers": 3}
     assert changed("tuned", PRESETS["tuned"]) == {}

@@ -22,7 +22,7 @@ READ_EMBEDDINGS = {"bert_qtc", "bert_qtc_trained"}
 
 def experiment(teacher="opt", scale=CPU, task="thematic", **changes) -> Experiment:
     quiet = Store(say=lambda sentence: None)
-    return Experiment(Source(task, scale), scale, teacher, knobs("tuned", **changes), quiet)
+    return Experiment(Source(task, scale), scale, teacher, knobs("tuned", **({"pooling": "mean"} | changes)), quiet)
 
 
 def keys(chosen):

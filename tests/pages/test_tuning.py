@@ -26,7 +26,7 @@ VALUES = {"scale": "cpu", "teacher": "minilm", "tasks": "hiding", "preset": None
 def experiment(preset="tuned") -> Experiment:
     scale = SCALES["cpu"]
     store = Store(say=lambda sentence: None)
-    return Experiment(Source("hiding", scale), scale, "minilm", knobs(preset), store)
+    return Experiment(Source("hiding", scale), scale, "minilm", knobs(preset, pooling="mean"), store)
 
 
 def row(identity, acc, validation=0.5, **result) -> Row:

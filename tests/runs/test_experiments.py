@@ -20,6 +20,7 @@ CPU = SCALES["cpu"]
 
 def experiment(teacher="opt", scale=CPU, data_dir=None, path=None, **changes) -> Experiment:
     source = Source("emotion", scale, data_dir, path)
+    changes = {"pooling": "mean"} | changes
     return Experiment(source, scale, teacher, knobs("tuned", **changes), Store(say=lambda sentence: None))
 
 

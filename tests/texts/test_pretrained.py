@@ -6,7 +6,7 @@ import socket
 import time
 from types import SimpleNamespace
 
-import huggingface_hub  # noqa: F401 - the first import of it takes longer than what is timed here
+import huggingface_hub  # the first import of it takes longer than what is timed here
 import pytest
 from safetensors import safe_open
 
@@ -146,6 +146,15 @@ def test_another_model_in_the_folder_has_another_identity(model_folder, file, co
     assert identity(str(model_folder)) != before
 
 
-def test_the_identity_of_a_hub_model_is_its_id():
-    assert identity("bert") == "google-bert/bert-base-uncased"
-    assert identity("owner/name") == "owner/name"
+def test_the_identity_of_a_hub_model_is_its_id_and_revision(monkeypatch):
+    found = {"google-bert/bert-base-uncased": "86b5e09", "owner/name": "1234abc"}
+    monkeypatch.setattr(
+        huggingface_hub,
+        "try_to_load_from_cache",
+        lambda name, file: f"cache/{name}/snapshots/{found[name]}/{file}" if name in found else None,
+    )
+    assert identity("bert") == "google-bert/bert-base-uncased@86b5e09"
+    assert identity("owner/name") == "owner/name@1234abc"
+    assert identity("other/name") == "other/name@unknown"  # no network in tests
+    assert identity("minilm") == "sentence-transformers/all-MiniLM-L6-v2"
+    assert identity("mpnet").endswith("@e8c3b32edf5434bc2275fc9bab85f82640a19130")
