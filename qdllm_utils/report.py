@@ -146,7 +146,10 @@ def is_demo(path: Path) -> bool:
 
 def publish(pages: list[Path], book: Path = ROOT / "book") -> None:
     """Copy executed notebooks, and the rows on the authors' texts, into the book."""
-    from qdllm_utils.runs.store import default_folder
+    from qdllm_utils.runs.identity import data_of
+    from qdllm_utils.runs.published import NewRow
+    from qdllm_utils.runs.published import publish as put
+    from qdllm_utils.runs.store import arrays_of, default_folder
     from qdllm_utils.texts.sources import authors_fingerprint
 
     for name in ("executed", "results"):
@@ -161,13 +164,14 @@ def publish(pages: list[Path], book: Path = ROOT / "book") -> None:
                     shutil.copy(file, target.with_suffix(file.suffix))
     write_status(book)
     fingerprints = {authors_fingerprint(task) for task in TASKS.values()}
-    for row in default_folder().glob("*.json"):
-        identity = json.loads(row.read_text())["identity"]
-        data = identity.get("data") or identity.get("teacher", {}).get("data", {})
-        if identity["kind"] != "embedding" and data.get("fingerprint") in fingerprints:
-            shutil.copy(row, book / "results")
-            if wanted_whole(identity) and row.with_suffix(".npz").exists():
-                shutil.copy(row.with_suffix(".npz"), book / "results")
+    folder, rows = default_folder(), []
+    for path in folder.glob("*.json"):
+        record = json.loads(path.read_bytes())
+        identity = record["identity"]
+        if identity["kind"] != "embedding" and data_of(identity).get("fingerprint") in fingerprints:
+            raw = arrays_of(folder, path.stem, record) if wanted_whole(identity) else None
+            rows.append(NewRow("rows", record, raw))
+    put(book / "results", rows)
 
 
 def wanted_whole(identity: dict[str, Any]) -> bool:

@@ -1,10 +1,8 @@
 """Figure 5's circuits as jobs for a chip, and what the counts of a ledger say, with or without the data at hand."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +17,7 @@ from qdcircuits.export.openqasm import openqasm2
 from qdcircuits.export.reduction import without_dead_gates, without_final_cnots
 from qdllm_utils.pages.fig5 import Student, Study
 from qdllm_utils.parameters import Parameters
-from qdllm_utils.runs.store import PUBLISHED, Row, Store
+from qdllm_utils.runs.store import Row, Store
 
 RECORDED = Path(__file__).with_name("stand_in_ledger.jsonl")  # 'recorded' in the notebook
 
@@ -146,17 +144,12 @@ def replay(path: str | None, store: Store) -> list[Replay]:
 
 def stored_student(key: str, store: Store) -> Student | None:
     """A quantum student by its row's key."""
-    for folder in (store.folder, PUBLISHED):
-        path = folder / f"{key}.json"
-        if path.is_file():
-            identity: dict[str, Any] = json.loads(path.read_text())["identity"]
-            row = store.load(identity, arrays=True)
-            if row is not None:
-                knobs = identity["knobs"]
-                circuit = qdllm_circuit(knobs["qubits"], knobs["layers"])
-                values = (row.arrays[name].astype(float) for name in ("angles", "head_weight", "head_bias"))
-                return Student(row, circuit, *values)
-    return None
+    row = store.find(key, arrays=True)
+    if row is None:
+        return None
+    knobs = row.identity["knobs"]
+    values = (row.arrays[name].astype(float) for name in ("angles", "head_weight", "head_bias"))
+    return Student(row, qdllm_circuit(knobs["qubits"], knobs["layers"]), *values)
 
 
 def task_of(student: Student) -> str:

@@ -1,8 +1,9 @@
 """The store: one row a run, written atomically, keyed by what the run is, never by where or when it ran.
 
 A row is a JSON file `<key>.json` with identity, result, provenance and a checksum; arrays (logits, vectors,
-a trained student) lie beside it in `<key>.npz`, whose checksum the row carries. Both are written aside and
-then moved into place, the row last, so a run that is interrupted leaves no row. A damaged or half-written
+a trained student) lie beside it in `<key>.<digest>.npz`, whose digest the row carries (older stores: `<key>.npz`).
+Both are written aside and then moved into place, the row last: the arrays of the row that stands are never
+overwritten, so that a run that is interrupted leaves the old row or the new one, whole. A damaged or half-written
 file is named and recomputed.
 """
 
@@ -12,16 +13,20 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from qdcircuits.errors import InputError
 from qdllm_utils.runs import provenance
+from qdllm_utils.runs.published import Published
 
 PUBLISHED = Path(__file__).parents[2] / "book" / "results"
+PARTS = ("identity", "result", "provenance", "arrays", "checksum")  # of a record; labels beside them are not checked
 
 
 @dataclass
@@ -68,6 +73,7 @@ class Store:
         """Open (and, at the first write, create) the folder."""
         self.folder = folder or default_folder()
         self.refresh, self.say = refresh, say
+        self.published = Published(PUBLISHED)
         self.loaded: set[str] = set()
         self.computed: set[str] = set()
 
@@ -76,31 +82,72 @@ class Store:
         key = key_of(identity)
         if self.refresh and key not in self.computed:
             return None
-        for folder in (self.folder, PUBLISHED):
-            path = folder / f"{key}.json"
-            if path.exists():
-                try:
-                    row = read(path, identity, arrays)
-                    if key not in self.computed:
-                        self.loaded.add(key)
-                    return row
-                except Damaged as damage:
-                    self.say(f"{damage}: recomputing it.")
+        for find in (self.own, self.from_the_book):
+            try:
+                row = find(key, arrays)
+            except Damaged as damage:
+                self.say(f"{damage}: recomputing it.")
+                continue
+            if row is not None:
+                if key not in self.computed:
+                    self.loaded.add(key)
+                return row
         return None
+
+    def own(self, key: str, arrays: bool = False) -> Row | None:
+        """The row of a key in the folder; None where there is none. Raises Damaged."""
+        path = self.folder / f"{key}.json"
+        for attempt in (1, 2):
+            try:
+                raw = path.read_bytes()
+            except FileNotFoundError:
+                return None
+            record = checked(raw, key, path.name)
+            try:
+                name = arrays_name(self.folder, key, record)
+                return row_of(record, arrays_of(self.folder, key, record) if arrays else None, name, arrays)
+            except Damaged:
+                # another process may have put a new row into its place between the two reads
+                if attempt == 2 or path.read_bytes() == raw:
+                    raise
+        return None
+
+    def from_the_book(self, key: str, arrays: bool = False) -> Row | None:
+        """The published row of a key; None where there is none. Raises Damaged."""
+        if key not in self.published.lines:
+            return None
+        home, line = self.published.lines[key]
+        record = checked(line, key, f"{home}.jsonl ({key})")
+        raw = self.published.arrays(key) if arrays else None
+        return row_of(record, raw, f"{key}.npz, in the archives of {home},", arrays)
+
+    def find(self, key: str, arrays: bool = False) -> Row | None:
+        """The row of a key, where its identity is not known; None where there is none. Raises Damaged."""
+        return self.own(key, arrays) or self.from_the_book(key, arrays)
 
     def save(self, row: Row) -> None:
         """Write the arrays, then the row, each in one step; raises InputError where there is no room."""
         record: dict[str, Any] = {"identity": row.identity, "result": row.result, "provenance": row.provenance}
-        files = {}
+        raw = None
         if row.arrays:
             buffer = io.BytesIO()
             np.savez_compressed(buffer, allow_pickle=False, **row.arrays)
-            record["arrays"] = hashlib.sha256(buffer.getvalue()).hexdigest()
-            files[self.folder / f"{row.key}.npz"] = buffer.getvalue()
+            raw = buffer.getvalue()
+            record["arrays"] = hashlib.sha256(raw).hexdigest()
         record["checksum"] = checksum(record)
-        files[self.folder / f"{row.key}.json"] = json.dumps(record, indent=1).encode()
-        write(files)
+        with locked(self.folder):
+            files, before = files_of(self.folder, row.key, record, raw), self.arrays_file(row.key)
+            write(files)
+            if before and before not in files:
+                before.unlink(missing_ok=True)
         self.computed.add(row.key)
+
+    def arrays_file(self, key: str) -> Path | None:
+        """Where the arrays of the row that stands in the folder are; None where it has none or is damaged."""
+        try:
+            return self.folder / arrays_name(self.folder, key, json.loads((self.folder / f"{key}.json").read_bytes()))
+        except (OSError, ValueError, TypeError, AttributeError):
+            return None
 
     @property
     def why(self) -> str:
@@ -132,25 +179,65 @@ def checksum(record: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def read(path: Path, identity: dict[str, Any], arrays: bool) -> Row:
-    """A row from its file, checked; raises Damaged."""
+def checked(raw: bytes, key: str, name: str) -> dict[str, Any]:
+    """The record of a key from a file's or a line's bytes, without labels; raises Damaged, which calls it `name`."""
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(raw)
+        record = {part: record[part] for part in PARTS if part in record}
         if record["checksum"] != checksum(record):
-            raise Damaged(f"{path.name} does not match its checksum")
-        if key_of(record["identity"]) != key_of(identity):
-            raise Damaged(f"{path.name} is the row of another run")
-        row = Row(record["identity"], record["result"], record["provenance"])
+            raise Damaged(f"{name} does not match its checksum")
+        if key_of(record["identity"]) != key:
+            raise Damaged(f"{name} is the row of another run")
     except (ValueError, KeyError, TypeError) as error:
-        raise Damaged(f"{path.name} is damaged ({type(error).__name__})") from None
+        raise Damaged(f"{name} is damaged ({type(error).__name__})") from None
+    return record
+
+
+def row_of(record: dict[str, Any], raw: bytes | None, name: str, arrays: bool) -> Row:
+    """A row from its checked record and, if asked for, the bytes of its arrays, called `name`; raises Damaged."""
+    row = Row(record["identity"], record["result"], record["provenance"])
     if arrays and "arrays" in record:
-        file = path.with_suffix(".npz")
-        raw = file.read_bytes() if file.exists() else b""
-        if hashlib.sha256(raw).hexdigest() != record["arrays"]:
-            raise Damaged(f"{file.name} is {'damaged' if raw else 'missing'}")
+        if raw is None or hashlib.sha256(raw).hexdigest() != record["arrays"]:
+            raise Damaged(f"{name} is {'damaged' if raw else 'missing'}")
         with np.load(io.BytesIO(raw), allow_pickle=False) as values:
             row.arrays = dict(values)
     return row
+
+
+def arrays_name(folder: Path, key: str, record: dict[str, Any]) -> str:
+    """The name of the file with a record's arrays: with their digest, or the one of older stores if that is there."""
+    named = f"{key}.{record.get('arrays', '')[:16]}.npz"
+    older = f"{key}.npz"
+    return older if not (folder / named).exists() and (folder / older).exists() else named
+
+
+def arrays_of(folder: Path, key: str, record: dict[str, Any]) -> bytes | None:
+    """The bytes of a record's arrays in a working store, unchecked; None where it has none."""
+    path = folder / arrays_name(folder, key, record)
+    return path.read_bytes() if "arrays" in record and path.is_file() else None
+
+
+def files_of(folder: Path, key: str, record: dict[str, Any], raw: bytes | None) -> dict[Path, bytes]:
+    """The files of a row in a working store: its arrays first, then the row that names them."""
+    files = {folder / f"{key}.{record['arrays'][:16]}.npz": raw} if raw is not None else {}
+    return files | {folder / f"{key}.json": json.dumps(record, indent=1).encode()}
+
+
+def locked(folder: Path) -> AbstractContextManager[Any]:
+    """Hold the folder against other writers, so that none takes away arrays that another has just named."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise no_room(folder / "a row", error) from error
+    return FileLock(folder / ".lock")
+
+
+def no_room(path: Path, error: OSError) -> InputError:
+    """The sentence for a file that could not be written."""
+    return InputError(
+        f"{path.name} could not be written to {path.parent.name}/ ({error.strerror}): make room or set "
+        "QDLLM_STORE to another folder; the store is as it was."
+    )
 
 
 def write(files: dict[Path, bytes]) -> None:
@@ -168,11 +255,7 @@ def write(files: dict[Path, bytes]) -> None:
         for path in files:
             os.replace(staged[path], path)
     except OSError as error:
-        path = next(reversed(files))
-        raise InputError(
-            f"{path.name} could not be written to {path.parent.name}/ ({error.strerror}): make room or set "
-            "QDLLM_STORE to another folder; the store is as it was."
-        ) from error
+        raise no_room(next(reversed(files)), error) from error
     finally:
         for temporary in staged.values():
             Path(temporary).unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from qdcircuits.errors import InputError
 from qdllm_utils import report
 from qdllm_utils.config import TASKS, knobs
 from qdllm_utils.runs import store as store_module
+from qdllm_utils.runs.published import Published
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.show import paper
 from qdllm_utils.texts.sources import authors_fingerprint
@@ -186,7 +187,8 @@ def test_a_demo_page_never_replaces_another_and_a_demo_row_is_never_published(tm
     report.publish(sorted(executed.glob("*.ipynb")), book)
     assert (book / "executed" / "a.ipynb").read_text() == "a real page"
     assert report.is_demo(book / "executed" / "b.ipynb") and "a.ipynb: the page that stands" in capsys.readouterr().out
-    (published,) = (book / "results").iterdir()
+    (published,) = (book / "results").iterdir()  # one line, of the authors' texts
+    assert len(published.read_text().splitlines()) == 1
     assert authors_fingerprint(TASKS["hiding"]) in published.read_text()
 
 
@@ -207,8 +209,9 @@ def test_arrays_are_published_of_the_tables_students_at_a_preset_and_of_no_other
     for row in rows:
         store.save(row)
     report.publish([], book)
-    assert {path.stem for path in (book / "results").glob("*.json")} == {row.key for row in rows}
-    assert {path.stem for path in (book / "results").glob("*.npz")} == {row.key for row in rows[: len(whole)]}
+    published = Published(book / "results")
+    assert set(published.lines) == {row.key for row in rows}
+    assert set(published.archives) == {row.key for row in rows[: len(whole)]}
     monkeypatch.setattr(store_module, "PUBLISHED", book / "results")
     monkeypatch.setenv("QDLLM_STORE", str(tmp_path / "empty"))
     assert all(Store().load(identity) for identity in whole + bare)

@@ -1,5 +1,6 @@
 """The published rows: they load, they say what they are, and on the authors' data they come out again."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -7,8 +8,12 @@ import pytest
 
 from qdllm_utils.config import SCALES, TASKS, knobs
 from qdllm_utils.pages import controls
+from qdllm_utils.runs import published as published_rows
+from qdllm_utils.runs import store as store_module
 from qdllm_utils.runs.experiments import STUDENTS, Experiment
-from qdllm_utils.runs.store import PUBLISHED, Store
+from qdllm_utils.runs.identity import LABELS, describe
+from qdllm_utils.runs.published import Published
+from qdllm_utils.runs.store import PUBLISHED, Row, Store, key_of
 from qdllm_utils.texts.sources import Source
 
 STUDENT_SETTINGS = (("paper", {}), ("paper", {"layers": 2, "pooling": "mean"}), ("released", {}), ("tuned", {}))
@@ -47,17 +52,67 @@ def test_the_controls_are_published_on_ten_seeds(task):
         assert all(arms.store.load(arms.student_identity(arm.student, seed)) for seed in range(10)), arm.title
 
 
-def test_all_rows_in_the_book_match_their_checksum_and_name():
-    import json
+def test_all_rows_in_the_book_are_whole_sorted_and_said_in_words():
+    """Key, checksum and arrays of every row; its labels are those of its identity; its line stands where it belongs."""
+    store, lines = Store(), Published(PUBLISHED).lines
+    for home in {home for home, _ in lines.values()}:
+        own = [line for place, line in lines.values() if place == home]
+        assert own == sorted(own, key=published_rows.place), home
+    for key, (home, line) in lines.items():
+        row = store.from_the_book(key, arrays=key in store.published.archives)
+        assert row is not None and row.key == key
+        told = {name: value for name, value in json.loads(line).items() if name in LABELS}
+        assert told == describe(row.identity)
+        assert home.endswith(told["task"]) if told["task"] else "-" not in home
+    assert set(store.published.archives) <= set(lines)
+    files = [path for path in PUBLISHED.iterdir() if not path.name.startswith(".")]
+    assert len(files) <= 80 and all(path.stat().st_size <= published_rows.ARCHIVE for path in files)
+    assert sum(len(path.read_bytes().splitlines()) for path in files if path.suffix == ".jsonl") == len(lines)
 
-    from qdllm_utils.runs.store import key_of, read
 
-    rows = sorted(PUBLISHED.glob("*.json"))
-    assert len(rows) >= 50
-    for path in rows:
-        identity = json.loads(path.read_text())["identity"]
-        assert path.stem == key_of(identity)
-        read(path, identity, arrays=path.with_suffix(".npz").exists())
+def test_rows_go_into_the_book_and_come_back_without_loss(tmp_path):
+    """Byte for byte, with and without arrays; a second import changes nothing; a changed row stays in its file."""
+    old, book, back = (tmp_path / name for name in ("old", "book", "back"))
+    store = Store(old)
+    for seed in range(5):
+        identity = {"kind": "student", "student": "quantum", "seed": seed, "knobs": knobs("tuned").identity}
+        arrays = {"logits": np.random.default_rng(seed).normal(size=(7, 2))} if seed % 2 else {}
+        store.save(Row(identity, {"acc": 0.1 + 0.2 * seed, "none": None}, {"commit": "a"}, arrays))
+    (old / ".lock").unlink()
+    before = {path.name: path.read_bytes() for path in old.iterdir()}
+    assert published_rows.import_rows(old, book, "controls") == 5
+    assert published_rows.export_rows(book, back) == 5
+    assert {path.name: path.read_bytes() for path in back.iterdir()} == before
+    written = {path.name: path.read_bytes() for path in book.iterdir()}
+    assert set(written) == {"controls.jsonl", "controls.zip"}
+    published_rows.import_rows(old, book, "another page")
+    assert {path.name: path.read_bytes() for path in book.iterdir()} == written
+    one = json.loads(next(old.glob("*.json")).read_bytes())
+    published_rows.publish(book, [published_rows.NewRow("x", one | {"result": {"acc": 9}})], [key_of(identity)])
+    lines = [json.loads(line) for line in (book / "controls.jsonl").read_text().splitlines()]
+    assert [line["result"]["acc"] for line in lines].count(9) == 1 and len(lines) == 4
+
+
+def test_arrays_are_shared_out_over_archives_below_the_limit(monkeypatch, refused):
+    monkeypatch.setattr(published_rows, "ARCHIVE", 3000)
+    members = [(f"student-{number}", bytes([number]) * 900) for number in range(7)]
+    packed = published_rows.pack(members)
+    assert len(packed) > 2 and all(len(raw) <= 3000 for raw in packed)
+    assert b"".join(packed).count(bytes([3]) * 900) == 1
+    with refused("student-9 have 2,700 bytes", "without them"):
+        published_rows.pack([("student-9", b"x" * 2700)])
+
+
+def test_a_damaged_line_of_the_book_is_named_and_not_used(tmp_path, monkeypatch):
+    folder, said = tmp_path / "book", []
+    identity = {"kind": "student", "seed": 1}
+    Store(tmp_path / "old").save(Row(identity, {"acc": 0.5}, {}))
+    published_rows.import_rows(tmp_path / "old", folder, "controls")
+    path = folder / "controls.jsonl"
+    path.write_text(path.read_text().replace("0.5", "0.9"))
+    monkeypatch.setattr(store_module, "PUBLISHED", folder)
+    assert Store(tmp_path / "empty", say=said.append).load(identity) is None
+    assert "controls.jsonl" in said[0] and "does not match its checksum" in said[0]
 
 
 @pytest.mark.parametrize(("task", "measured_first"), [("hiding", 0.741), ("thematic", 0.909)])

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qdllm_utils.runs import published as book
 from qdllm_utils.runs import store as module
 from qdllm_utils.runs.store import Row, Store, key_of
 
@@ -48,7 +49,9 @@ def saved(folder) -> Row:
 
 
 def file(folder: Path, row: Row, suffix: str = ".json") -> Path:
-    return folder / f"{row.key}{suffix}"
+    """The one file of a row with this ending; an array file's name carries its digest."""
+    (found,) = folder.glob(f"{row.key}*{suffix}")
+    return found
 
 
 def reopened(folder: Path) -> tuple[Store, list[str]]:
@@ -57,8 +60,8 @@ def reopened(folder: Path) -> tuple[Store, list[str]]:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder, hidden ones too."""
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    """Every file of a folder, hidden ones too, but for the lock."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
 
 
 # --- round trip and keys ----------------------------------------------------------------------------------
@@ -118,13 +121,14 @@ def test_any_change_of_the_identity_is_another_row(folder, saved, change):
 def test_the_store_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.setenv("QDLLM_STORE", str(tmp_path / "elsewhere"))
     Store().save(Row(IDENTITY, RESULT, {}))
-    assert [path.suffix for path in (tmp_path / "elsewhere").iterdir()] == [".json"]
+    assert [path.suffix for path in (tmp_path / "elsewhere").glob("[!.]*")] == [".json"]
     monkeypatch.delenv("QDLLM_STORE")
     assert Store().folder == Path("results")
 
 
-def test_published_rows_are_read_and_never_written(folder, published):
-    Store(published).save(Row(IDENTITY, RESULT, {}, ARRAYS))
+def test_published_rows_are_read_and_never_written(folder, published, saved, tmp_path):
+    book.import_rows(folder, published, "controls")
+    folder = tmp_path / "another store"
     before = content(published)
     store, said = reopened(folder)
     assert store.load(IDENTITY, arrays=True).result == RESULT and not said
@@ -252,7 +256,7 @@ def test_a_row_with_a_result_changed_by_hand_is_named_and_recomputed(folder, sav
 def test_the_row_of_another_run_is_not_taken_for_this_one(folder, saved):
     other = Row(IDENTITY | {"seed": 4}, {"acc": 0.5}, {})
     Store(folder).save(other)
-    file(folder, other).replace(file(folder, saved))
+    file(folder, other).replace(folder / f"{saved.key}.json")
     recomputes(folder, file(folder, saved).name)
 
 
@@ -278,6 +282,7 @@ def test_arrays_that_hold_code_are_not_run(folder, saved):
     np.savez(path, logits=np.array([{"an": "object"}], dtype=object))
     record = json.loads(file(folder, saved).read_text())
     record["arrays"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.replace(folder / f"{saved.key}.{record['arrays'][:16]}.npz")
     record["checksum"] = module.checksum(record)
     file(folder, saved).write_text(json.dumps(record))
     with pytest.raises(ValueError, match="allow_pickle"):
@@ -337,4 +342,48 @@ def test_writers_at_the_same_time_leave_a_valid_row_and_nothing_else(folder):
     row = store.load(IDENTITY, arrays=True)
     assert not said and row.result == {"acc": 0.5} and row.provenance["writer"] in (1, 2)
     assert np.array_equal(row.arrays["logits"], ARRAYS["logits"])
-    assert set(content(folder)) == {f"{row.key}.json", f"{row.key}.npz"}
+    assert set(content(folder)) == {file(folder, row).name, file(folder, row, ".npz").name}
+
+
+def test_an_overwrite_never_touches_the_arrays_of_the_row_that_stands(monkeypatch, folder, saved):
+    """Killed between the arrays and the row: the old row is there, whole; after the whole write the old arrays go."""
+    replace, moved = module.os.replace, []
+
+    def killed(source, target):
+        if str(target).endswith(".json"):
+            raise KeyboardInterrupt
+        moved.append(target)
+        replace(source, target)
+
+    monkeypatch.setattr(module.os, "replace", killed)
+    new = Row(IDENTITY, {"acc": 1.0}, {}, {"logits": np.zeros(3)})
+    with pytest.raises(KeyboardInterrupt):
+        Store(folder).save(new)
+    monkeypatch.undo()
+    store, said = reopened(folder)
+    row = store.load(IDENTITY, arrays=True)
+    assert moved and not said and row.result == RESULT and np.array_equal(row.arrays["logits"], ARRAYS["logits"])
+    Store(folder).save(new)
+    row = Store(folder).load(IDENTITY, arrays=True)
+    assert row.result == {"acc": 1.0} and np.array_equal(row.arrays["logits"], np.zeros(3))
+    assert [path.name for path in folder.glob("*.npz")] == [Path(moved[0]).name]
+
+
+def test_writers_of_different_arrays_leave_one_whole_row(folder):
+    """Two processes, two results: whichever wins, its arrays are its own."""
+    rows = [Row(IDENTITY, {"acc": value}, {}, {"logits": np.full(9, value)}) for value in (0.25, 0.75)] * 20
+    joblib.Parallel(n_jobs=2)(joblib.delayed(Store(folder).save)(row) for row in rows)
+    store, said = reopened(folder)
+    row = store.load(IDENTITY, arrays=True)
+    assert not said and np.array_equal(row.arrays["logits"], np.full(9, row.result["acc"]))
+    assert len(list(folder.glob("*.npz"))) == 1
+
+
+def test_arrays_of_an_older_store_are_read_and_replaced(folder, saved):
+    """Their file had the key alone for its name."""
+    file(folder, saved, ".npz").rename(folder / f"{saved.key}.npz")
+    store, said = reopened(folder)
+    assert np.array_equal(store.load(IDENTITY, arrays=True).arrays["logits"], ARRAYS["logits"]) and not said
+    Store(folder).save(Row(IDENTITY, {"acc": 1.0}, {}, {"logits": np.zeros(3)}))
+    assert not (folder / f"{saved.key}.npz").exists()
+    assert np.array_equal(Store(folder).load(IDENTITY, arrays=True).arrays["logits"], np.zeros(3))
