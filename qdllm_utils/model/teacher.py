@@ -12,7 +12,7 @@ from qdllm_utils.model.training import logits_of, quiet, say
 from qdllm_utils.model.transformer import Transformer
 
 BASELINES = ("tinybert", "minillm", "distilbert", "pkd")
-STEPS = 150  # of fine-tuning, at least; the epoch is chosen on validation
+STEPS = 120  # of fine-tuning, at least; the epoch is chosen on validation
 BASELINE_EPOCHS = 10
 
 
@@ -33,13 +33,13 @@ class Taught:
 
 
 def spec_of(name: str, n_train: int, seed: int) -> Any:
-    """How a teacher is fine-tuned on a user's texts: STEPS steps at least, in 3 to 12 epochs, rank 16."""
+    """How a teacher is fine-tuned on a user's texts: STEPS steps at least, in 3 to 10 epochs, rank 16."""
     from qdllm_utils.parameters import check_teacher
     from qdllm_utils.texts import pretrained
     from qdllm_utils.texts.teacher_specs import NAMED, TeacherSpec, hub_name
 
     check_teacher(name)
-    epochs = int(np.clip(np.ceil(STEPS / max(1, n_train / 32)), 3, 12))
+    epochs = int(np.clip(np.ceil(STEPS / max(1, n_train / 32)), 3, 10))
     targets = NAMED[name].targets if name in NAMED else ()
     return TeacherSpec(name, pretrained.identity(hub_name(name)), targets, 16, 5e-4, epochs, 32, seed=seed)
 
