@@ -71,7 +71,8 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, texts: Any) -> np.ndarray:
         """The name of each text's class, (N,)."""
-        return self.classes_[self.predict_proba(texts).argmax(axis=1)]
+        chances = self.predict_proba(texts)
+        return self.classes_[chances.argmax(axis=1)]
 
     def __sklearn_tags__(self) -> Any:
         """One column of strings."""

@@ -86,13 +86,15 @@ def fit(
 ) -> Tfidf | None:
     """Fit on texts with labels (N,), choose C on the validation texts; None where no term occurs in two texts."""
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     parts = vectorisers()
     if not all(usable(part, texts) for part in parts):
         return None
     empty = Tfidf(parts, None, 0.0)
     train, validation = empty.features(texts), empty.features(validation_texts)
-    models = {c: LogisticRegression(C=c, max_iter=1000).fit(train, labels) for c in grid}
+    with threadpool_limits(1, user_api="blas"):  # the products are too small to be shared out
+        models = {c: LogisticRegression(C=c, max_iter=1000).fit(train, labels) for c in grid}
     right = {c: float(model.score(validation, validation_labels)) for c, model in models.items()}
     chosen = max(right, key=lambda c: (right[c], -c))
     return Tfidf(parts, models[chosen], chosen)

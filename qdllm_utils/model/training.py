@@ -29,6 +29,21 @@ def quiet() -> Iterator[None]:
         logging.disable(level)
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """A single thread for torch and BLAS: steps as small as these lose more by being shared out than they gain."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1, user_api="blas"):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def student_of(arm: str) -> Any:
     """The class of students behind the name of an arm."""
     from qdllm_utils.students.controls import Linear, Surrogate
@@ -77,7 +92,7 @@ def train_head(
         chosen = knobs("tuned", learning_rate=rate, epochs=epochs_for(len(labels)), alpha=alpha)
         student = student_of(arm)(features.shape[1], classes, chosen, [seed])
         student.prepare(data["features"])
-        with quiet():
+        with quiet(), one_thread():
             fit = training.fit(student, data, held)
         if best is None or fit.validation[0] > best[0]:
             best = fit.validation[0], heads.of(student), rate
