@@ -43,7 +43,8 @@ class Scale:
 
     generated: texts of a generated corpus, evenly over its classes (0: the authors' data).
     max_texts: at most so many texts of a corpus, drawn evenly from the classes (0: all).
-    embedder: the frozen embedder, a name of texts/pretrained.py. twins: the five LLMs as their 1:1000 twins.
+    embedder: the frozen embedder where the parameter of that name does not choose another; a name of
+    texts/pretrained.py. twins: the five LLMs as their 1:1000 twins.
     paper_sizes: the compression students in the paper's sizes, or small ones.
     pretraining_steps: optimiser steps of a twin on the task's text, batch 16.
     """
@@ -62,19 +63,26 @@ SCALES = {
     scale.name: scale
     for scale in (
         Scale("demo", 320, 0, "minilm", twins=True, paper_sizes=False, pretraining_steps=40, seeds=2),
-        Scale("cpu", 0, 10_000, "minilm", twins=True, paper_sizes=False, pretraining_steps=400, seeds=5),
+        Scale("cpu", 0, 10_000, "mpnet", twins=True, paper_sizes=False, pretraining_steps=400, seeds=5),
         Scale("paper", 0, 0, "bert", twins=False, paper_sizes=True, pretraining_steps=0, seeds=5),
     )
 }
 
-FROZEN_POOLINGS = ("last", "mean", "cls", "middle", "several")
+FROZEN_POOLINGS = ("last", "mean", "cls", "middle", "upper", "last_token", "middle_last", "several")
+DECODER_POOLINGS = ("mean", "middle", "upper", "last_token", "middle_last")  # a decoder is never padded to 60 tokens
+# Among these the preset `tuned` chooses: vectors as wide as the embedder, so that the student keeps its size.
+CHOICES = ("last", "mean", "cls", "middle", "upper", "last_token", "middle_last")
+CHOSEN = "chosen"
 FINE_TUNED_POOLINGS = ("distilled", "teacher")
-POOLINGS = FROZEN_POOLINGS + FINE_TUNED_POOLINGS
+POOLINGS = (*FROZEN_POOLINGS, *FINE_TUNED_POOLINGS, CHOSEN)
 SCALINGS = ("minmax", "tanh")
 DIVERGENCES = ("jensen_shannon", "released")
 SCHEDULES = ("constant", "cosine")
 SOFT_TERMS = ("kl+js", "kl", "js")
-LATER_KNOBS = ("soft",)  # came after the first published rows: named in a key only where it is not the default
+LATER_KNOBS = (
+    "soft",
+    "standardise",
+)  # came after the first published rows: named in a key only where it is not the default
 
 
 @dataclass(frozen=True)
@@ -82,11 +90,14 @@ class Knobs:
     """Every knob of the quantum student and its training. The defaults are the preset `paper`.
 
     layers, qubits: of the circuit. pooling: which hidden states make E. Of the frozen embedder: last (the last
-    position after padding to 60 tokens, as released), mean (over the text's tokens), cls (the first), middle (the
-    mean at half depth), several (cls, mean and maximum side by side). Fine-tuned, mean over tokens: distilled (the
-    embedder, from the teacher's outputs), teacher (a BERT teacher's own states).
+    position after padding to 60 tokens, as released), mean (over the text's tokens), cls (the first), middle and
+    upper (the mean at half and at three quarters of the depth), last_token and middle_last (the text's last token at
+    the end and at half depth), several (cls, mean and maximum side by side); chosen: the best of them on validation,
+    once for each task and embedder. Fine-tuned, mean over tokens: distilled (the embedder, from the teacher's
+    outputs), teacher (a BERT teacher's own states).
     scaling: how Linear(E) becomes angles (minmax: per row to [0, 10] rad, as released; tanh: E standardised
     on the training rows, z = pi/2 (1 + tanh)). alpha, temperature, divergence: of the loss (paper, eq. 14).
+    standardise: whether E is standardised on the training rows where scaling is minmax (it always is for tanh).
     soft: which divergences from the teacher it holds (paper, Table 7); cross-entropy alone is alpha = 0.
     """
 
@@ -102,6 +113,7 @@ class Knobs:
     temperature: float = 2.0
     divergence: str = "jensen_shannon"
     soft: str = "kl+js"
+    standardise: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run, in one sentence."""
@@ -137,7 +149,7 @@ class Knobs:
 PRESETS = {
     "paper": Knobs(),
     "released": Knobs(layers=2, alpha=0.5, divergence="released"),
-    "tuned": Knobs(layers=2, pooling="mean", scaling="tanh", learning_rate=0.003, schedule="cosine", batch_size=32),
+    "tuned": Knobs(layers=2, pooling=CHOSEN, scaling="tanh", learning_rate=0.003, schedule="cosine", batch_size=32),
 }
 
 

@@ -5,11 +5,12 @@ caught before anything heavy is imported.
 """
 
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qdcircuits.errors import InputError, choose
 from qdllm_utils.config import SCALES, TASKS, Knobs, Scale, knobs
+from qdllm_utils.texts.pretrained import EMBEDDERS
 from qdllm_utils.texts.teacher_specs import NAMED, PAPER_TEACHERS
 
 IPYTHON_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython", "read_parameters"}
@@ -29,8 +30,10 @@ class Parameters:
 
     @property
     def size(self) -> Scale:
-        """The scale chosen."""
-        return SCALES[self.values["scale"]]
+        """The scale chosen, with the embedder asked for in place of its own."""
+        scale = SCALES[self.values["scale"]]
+        embedder = self.values.get("embedder")
+        return replace(scale, embedder=embedder) if embedder else scale
 
     @property
     def demo(self) -> bool:
@@ -79,6 +82,8 @@ def read_parameters(namespace: dict[str, Any]) -> Parameters:
         choose(name.strip(), [*TASKS, "all"], "task")
     if "teacher" in values:
         check_teacher(values["teacher"])
+    if values.get("embedder") is not None:
+        check_embedder(values["embedder"])
     if values.get("seeds") is not None and not 1 <= values["seeds"] <= 1000:
         raise InputError(f"seeds is {values['seeds']}: it must be a whole number from 1 to 1000.")
     parameters = Parameters(values)
@@ -93,6 +98,15 @@ def check_teacher(teacher: str | None) -> None:
         raise InputError(
             f"Unknown teacher {teacher!r}: choose one of {', '.join(NAMED)}, all, "
             "a hub id (owner/name) or the path of a local folder (./name)."
+        )
+
+
+def check_embedder(embedder: str) -> None:
+    """A known name, a local folder or a hub id (with a slash); anything else is an InputError."""
+    if "/" not in embedder and embedder not in EMBEDDERS:
+        raise InputError(
+            f"Unknown embedder {embedder!r}: choose one of {', '.join(EMBEDDERS)}, a hub id (owner/name) or the path "
+            "of a local folder (./name)."
         )
 
 

@@ -20,6 +20,8 @@ from qdcircuits.kernel.canonical import Canonical, canonical
 from qdcircuits.kernel.registers import LANES, ROW
 from qdcircuits.simulator import Simulator, checked_shapes
 
+BLOCK = 64  # numbers: a multiple of what any vector register and any unrolled loop takes at once
+
 
 class FastSimulator(nn.Module):
     """<Z_j> of every qubit, exact up to rounding, with exact gradients, on the CPU by a compiled kernel.
@@ -110,5 +112,13 @@ class _Kernel(torch.autograd.Function):
 
 
 def cos_and_sin(angles: Tensor) -> NDArray[Any]:
-    """Both in one array, (2, ...): torch's are vectorised."""
-    return torch.stack([torch.cos(angles), torch.sin(angles)]).numpy()
+    """Both in one array, (2, S, ...), from angles (S, ...): torch's are vectorised.
+
+    Each student's angles are padded to whole vector registers: the last few numbers of a tensor go through other code
+    than the rest, and a student's result must not depend on how many others stand beside it.
+    """
+    students = angles.flatten(1)
+    width = students.shape[1]
+    padded = torch.nn.functional.pad(students, (0, -width % BLOCK))
+    both = torch.stack([torch.cos(padded), torch.sin(padded)])
+    return both[..., :width].reshape(2, *angles.shape).contiguous().numpy()

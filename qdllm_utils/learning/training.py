@@ -6,6 +6,8 @@ A student is a torch module with a leading axis of S independent copies (one a s
     logits(batch)        (S, B, C)
     losses(batch, epoch) (S, B), one value a row
     settings             learning_rate, weight_decay, batch_size, epochs, schedule
+    copies_apart         whether the bits of a copy must not depend on S (see `copies`); then all its own arithmetic
+                         keeps to that, and the optimiser's is made to
 
 A batch is a dictionary of tensors (S, B, ...), rows gathered from the data's tensors (N, ...).
 """
@@ -18,6 +20,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 from tqdm import tqdm
+
+from qdllm_utils.learning.copies import lay_out
 
 Data = dict[str, Tensor]
 
@@ -114,15 +118,16 @@ def accuracies(student: Any, data: Data) -> Tensor:
 def optimiser_of(student: Any) -> torch.optim.Optimizer:
     """Adam, or AdamW where the student's settings ask for weight decay."""
     settings: Settings = student.settings
-    return torch.optim.AdamW(
-        student.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
+    trained = list(student.parameters())
+    if getattr(student, "copies_apart", False):
+        trained = [lay_out([parameter for parameter in trained if parameter.requires_grad])]
+    return torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
 
 
 def step(student: Any, optimiser: torch.optim.Optimizer, batch: Data, epoch: int) -> None:
     """One optimiser step of all copies on a batch (S, B, ...): each copy follows the mean loss of its own rows."""
     loss = student.losses(batch, epoch).mean(dim=1).sum()
-    optimiser.zero_grad()
+    optimiser.zero_grad(set_to_none=not getattr(student, "copies_apart", False))
     loss.backward()
     if student.settings.clip:
         torch.nn.utils.clip_grad_norm_(student.parameters(), student.settings.clip)
@@ -132,8 +137,8 @@ def step(student: Any, optimiser: torch.optim.Optimizer, batch: Data, epoch: int
 def fit(student: Any, train: Data, validation: Data, label: str = "training") -> Fit:
     """Train all copies together and leave each at its best validation checkpoint (the earliest of equals).
 
-    Every copy has its own batch order, drawn from its seed; Adam acts element by element, so training
-    copies together equals training them one by one, up to rounding.
+    Every copy has its own batch order, drawn from its seed, and Adam acts element by element, so training copies
+    together equals training them one by one: to the bit where `copies_apart`, else up to rounding.
     """
     settings: Settings = student.settings
     device = next(student.parameters()).device

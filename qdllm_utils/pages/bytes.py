@@ -140,7 +140,7 @@ def rounded(experiment: Experiment, student: str, rows: list[Row], form: str) ->
 def tested_again(experiment: Experiment, student: str, rows: list[Row], form: str) -> list[Row]:
     """Round the students that the rows hold and classify validation and test texts with them."""
     from qdllm_utils.config import Knobs
-    from qdllm_utils.learning.metrics import classification
+    from qdllm_utils.learning.metrics import classification, packed
     from qdllm_utils.learning.training import predict
     from qdllm_utils.runs import provenance
     from qdllm_utils.runs.jobs import ON_EMBEDDINGS
@@ -165,6 +165,7 @@ def tested_again(experiment: Experiment, student: str, rows: list[Row], form: st
         labels = {part: job.labels[job.split[part]] for part in predicted}
         result: dict[str, Any] = {
             **classification(labels["test"], predicted["test"][copy]),
+            "predicted": packed(predicted["test"][copy]),
             "validation": float((predicted["validation"][copy] == labels["validation"]).mean()),
             "parameters": row.result["parameters"],
             "stored_bytes": stored,

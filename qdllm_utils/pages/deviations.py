@@ -163,11 +163,11 @@ def measure(parameters: Parameters) -> Effects:
     for task in MEASURED_ON[:1] if scale.generated else MEASURED_ON:
         plain = Experiment(Source(task, scale, parameters.data_dir), scale, parameters.teacher, PRESETS["paper"], store)
         runs = {
-            choice.name: replace(plain, knobs=replace(plain.knobs, **choice.changes), rank=choice.rank)
+            choice.name: replace(plain, asked=replace(plain.asked, **choice.changes), rank=choice.rank)
             for choice in choices()
             if choice.switch
         }
-        runs |= {preset: replace(plain, knobs=knobs) for preset, knobs in PRESETS.items() if preset != "paper"}
+        runs |= {preset: replace(plain, asked=knobs) for preset, knobs in PRESETS.items() if preset != "paper"}
         store.say = named(f"{task}, preset paper")
         base[task] = plain.student_rows(("quantum",), parameters.seed_list)["quantum"]
         for name, experiment in runs.items():

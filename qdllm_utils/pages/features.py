@@ -98,7 +98,7 @@ def measure(fair: Experiment, paper: Experiment, seeds: range) -> Panel:
     grid: dict[str, dict[str, Outcome]] = {}
     for feature in FEATURES:
         if feature not in absent:
-            on_feature = replace(fair, knobs=replace(fair.knobs, pooling=feature))
+            on_feature = replace(fair, asked=replace(fair.asked, pooling=feature))
             outcomes = train(on_feature, [Arm(student) for student in STUDENTS], seeds, "tuned")
             grid[feature] = {arm.student: outcome for arm, outcome in outcomes.items()}
     title = f"{TASKS[fair.source.task].title}, teacher {teacher.result['name']}"

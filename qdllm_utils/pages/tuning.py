@@ -127,7 +127,7 @@ def rows_of(experiment: Experiment, asked: list[tuple[str, Knobs, range]]) -> li
 
     store = experiment.store
     identities = [
-        [replace(experiment, knobs=chosen).student_identity(student, seed) for seed in seeds]
+        [replace(experiment, asked=chosen).student_identity(student, seed) for seed in seeds]
         for student, chosen, seeds in asked
     ]
     found: dict[str, Row] = {}
@@ -176,7 +176,7 @@ def tfidf_outcome(experiment: Experiment) -> Outcome:
     }
 
     def compute() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        from qdllm_utils.learning.metrics import classification
+        from qdllm_utils.learning.metrics import classification, packed
 
         corpus = experiment.source.corpus
         rows = split(corpus.labels, experiment.data_identity["split_seed"])
@@ -184,6 +184,7 @@ def tfidf_outcome(experiment: Experiment) -> Outcome:
         logits = output.logits[rows["test"]]
         result = {
             **classification(corpus.labels[rows["test"]], logits.argmax(axis=1)),
+            "predicted": packed(logits.argmax(axis=1)),
             "validation": output.validation,
             "parameters": output.parameters,
             "stored_bytes": output.stored_bytes,

@@ -5,14 +5,16 @@ and batch order. Every student of a table sees the same split and the same teach
 """
 
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from qdllm_utils.config import FINE_TUNED_POOLINGS, FROZEN_POOLINGS, TASKS, Knobs, Scale, Task
+from qdcircuits.errors import InputError
+from qdllm_utils.config import CHOICES, CHOSEN, DECODER_POOLINGS, FINE_TUNED_POOLINGS, TASKS, Knobs, Scale, Task
 from qdllm_utils.parameters import Parameters
+from qdllm_utils.runs import provenance
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.texts import pretrained
 from qdllm_utils.texts.sources import Source, split
@@ -20,22 +22,32 @@ from qdllm_utils.texts.teacher_specs import TeacherSpec, embedder_spec, hub_name
 
 STUDENTS = ("tinybert", "minillm", "distilbert", "pkd", "quantum")
 SPLIT_SEED = 0
-RECIPE = 1  # raised when a change of the code changes results that no field of an identity shows
+# Raised when a change of the code changes results that no field of an identity shows.
+RECIPE = 1
+ON_EMBEDDINGS_RECIPE = 2  # of the students on embeddings; since 2 the bits of a copy do not depend on the others
 
 
 @dataclass(frozen=True)
 class Experiment:
     """One teacher on one corpus, and what its students are trained with.
 
-    rank: of the teacher's LoRA in place of its own (the deviations page asks for it).
+    asked: the knobs asked for; `knobs` are the same with a pooling `chosen` resolved. rank: of the teacher's LoRA in
+    place of its own (the deviations page asks for it).
     """
 
     source: Source
     scale: Scale
     teacher: str
-    knobs: Knobs
+    asked: Knobs
     store: Store
     rank: int | None = None
+
+    @cached_property
+    def knobs(self) -> Knobs:
+        """The knobs that the students are trained with."""
+        if self.asked.pooling != CHOSEN:
+            return self.asked
+        return replace(self.asked, pooling=self.choice_row().result["chosen"])
 
     @property
     def data_identity(self) -> dict[str, Any]:
@@ -64,7 +76,7 @@ class Experiment:
         identity = {
             "kind": "embedding",
             "data": self.data_identity,
-            "embedder": pretrained.EMBEDDERS[self.scale.embedder],
+            "embedder": pretrained.identity(self.scale.embedder),
         }
         if pooling in FINE_TUNED_POOLINGS:
             identity |= {"fine_tuned": pooling, "teacher": self.teacher_identity}
@@ -78,6 +90,7 @@ class Experiment:
 
         identity: dict[str, Any] = {"kind": "student", "recipe": RECIPE, "student": student, "seed": seed}
         if student in ON_EMBEDDINGS:
+            identity["recipe"] = ON_EMBEDDINGS_RECIPE
             identity |= {"embedding": self.embedding_identity(self.knobs.pooling), "knobs": self.knobs.identity}
         else:
             baseline = BASELINES.get(student) or RELATED[student]
@@ -108,7 +121,7 @@ class Experiment:
 
     def compute_teacher(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Fine-tune the teacher and score it."""
-        from qdllm_utils.learning.metrics import classification
+        from qdllm_utils.learning.metrics import classification, packed
         from qdllm_utils.texts.teachers import fine_tune
 
         corpus = self.source.corpus
@@ -130,31 +143,68 @@ class Experiment:
             "rows": {part: len(numbers) for part, numbers in rows.items()},
             "validation": classification(corpus.labels[rows["validation"]], predicted[rows["validation"]]),
             **classification(corpus.labels[rows["test"]], predicted[rows["test"]]),
+            "predicted": packed(predicted[rows["test"]]),
         }
         adapter = {f"adapter/{name}": values for name, values in output.adapter.items()}
         return result, {"logits": output.logits, **adapter}
 
     def embeddings(self, pooling: str) -> np.ndarray:
-        """The embeddings of all texts for a pooling, (N, d); the frozen ones are computed all at once.
+        """The embeddings of all texts for a pooling, (N, d), each a row of its own; the frozen ones are made together.
 
-        Raises InputError for the pooling `teacher` of a teacher that is no BERT.
+        Raises InputError for a pooling that the model does not have.
         """
-        identity = self.embedding_identity(pooling)
-        compute, label = self.compute_frozen, "frozen embeddings"
-        if pooling in FINE_TUNED_POOLINGS:
-            compute, label = partial(self.compute_fine_tuned, pooling), f"embeddings, {pooling}"
-        else:
-            identity["poolings"] = list(FROZEN_POOLINGS)
-        return self.store.get(identity, compute, label, arrays=True).arrays[pooling]
+        row = self.store.load(self.pooled_identity(pooling), arrays=True)
+        if row is None:
+            label = f"embeddings, {pooling}" if pooling in FINE_TUNED_POOLINGS else "frozen embeddings"
+            self.store.say(f"{label}: computing ({self.store.why}).")
+            with provenance.recorded() as record:
+                made = self.compute_fine_tuned(pooling) if pooling in FINE_TUNED_POOLINGS else self.compute_frozen()
+            for name, values in made.items():
+                new = Row(self.pooled_identity(name), {"dimension": values.shape[1]}, record, {name: values})
+                self.store.save(new)
+                row = new if name == pooling else row
+        if row is None:
+            raise InputError(
+                f"The embedder {self.scale.embedder} has no pooling {pooling}, which reads a padded position: choose "
+                f"one of {', '.join(made)}."
+            )
+        return row.arrays[pooling]
 
-    def compute_frozen(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def pooled_identity(self, pooling: str) -> dict[str, Any]:
+        """What identifies the row that holds the embeddings of one pooling."""
+        return self.embedding_identity(pooling) | {"pooling": pooling}
+
+    def compute_frozen(self) -> dict[str, np.ndarray]:
         """Every pooling of the frozen embedder."""
         from qdllm_utils.texts.embeddings import embed
 
-        pooled = embed(list(self.source.corpus.texts), self.scale.embedder)
-        return {"dimension": pooled["mean"].shape[1]}, pooled
+        return embed(list(self.source.corpus.texts), self.scale.embedder)
 
-    def compute_fine_tuned(self, pooling: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def choice_row(self) -> Row:
+        """The row of the pooling that the preset `tuned` takes: of CHOICES the best on validation.
+
+        Judged by a logistic regression, which is no arm of any comparison: the same pooling then goes to all arms.
+        """
+        identity = {
+            "kind": "pooling",
+            "recipe": RECIPE,
+            "embedding": self.embedding_identity("mean"),
+            "candidates": list(CHOICES),
+            "judge": "logistic regression",
+        }
+        return self.store.get(identity, self.compute_choice, f"pooling of {self.scale.embedder}, {self.source.title}")
+
+    def compute_choice(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Validation accuracy of a logistic regression on each pooling that the embedder has."""
+        from qdllm_utils.learning.frozen_probe import validation_accuracy
+
+        corpus, decoder = self.source.corpus, pretrained.is_decoder(self.scale.embedder)
+        rows = split(corpus.labels, SPLIT_SEED)
+        names = [name for name in CHOICES if not decoder or name in DECODER_POOLINGS]
+        tried = {name: validation_accuracy(self.embeddings(name), corpus.labels, rows) for name in names}
+        return {"tried": tried, "chosen": max(names, key=lambda name: tried[name])}, {}
+
+    def compute_fine_tuned(self, pooling: str) -> dict[str, np.ndarray]:
         """One pooling of a fine-tuned encoder."""
         from qdllm_utils.texts import fine_tuned
 
@@ -165,7 +215,7 @@ class Experiment:
         else:
             spec, rows = embedder_spec(self.scale, TASKS[self.source.task]), split(corpus.labels, SPLIT_SEED)
             found = fine_tuned.distilled(spec, arrays["logits"], texts, corpus.labels, rows)
-        return {"dimension": found.shape[1]}, {pooling: found}
+        return {pooling: found}
 
     def student_rows(self, students: tuple[str, ...], seeds: range) -> dict[str, list[Row]]:
         """The rows of every student and seed, in the order of the seeds; missing ones are trained."""

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from qdcircuits.errors import InputError
 from qdllm_utils.config import Knobs
 from qdllm_utils.learning import training
-from qdllm_utils.learning.metrics import classification
+from qdllm_utils.learning.metrics import classification, packed
 from qdllm_utils.runs import provenance
 from qdllm_utils.runs.store import Row
 from qdllm_utils.students.bert import BertStudent, tokenize
@@ -117,8 +117,10 @@ def train(job: Job, threads: int) -> list[Row]:
     record["students_at_once"] = len(job.seeds)
     rows = []
     for copy, identity in enumerate(job.identities):
+        predicted = logits[copy].argmax(axis=1)
         result = {
-            **classification(job.labels[job.split["test"]], logits[copy].argmax(axis=1)),
+            **classification(job.labels[job.split["test"]], predicted),
+            "predicted": packed(predicted),
             "validation": fit.validation[copy],
             "best_epoch": fit.best_epoch[copy],
             "history": [accuracies[copy] for accuracies in fit.history],

@@ -8,6 +8,7 @@ batches.
 import torch
 from torch import Tensor
 
+from qdllm_utils.learning.copies import affine, elementwise
 from qdllm_utils.learning.training import Data
 from qdllm_utils.students.quantum_designs import Projected
 
@@ -41,7 +42,7 @@ class Small(Projected):
 
     def logits(self, batch: Data) -> Tensor:
         """(S, B, C)."""
-        return self.features(self.seen(batch["features"])) @ self.head_weight + self.head_bias[:, None]
+        return affine(self.features(self.seen(batch["features"])), self.head_weight, self.head_bias)
 
     def describe(self) -> str:
         """The size in words."""
@@ -82,7 +83,7 @@ class RandomCosine(Small):
     def features(self, seen: Tensor) -> Tensor:
         """cos of the even projections and sin of the odd ones."""
         shift = (torch.arange(seen.shape[-1], device=seen.device) % 2) * (torch.pi / 2)
-        return torch.cos(seen - shift)
+        return elementwise(torch.cos, seen - shift)
 
 
 class PCAMLP(Small):
@@ -106,7 +107,7 @@ class PCAMLP(Small):
 
     def features(self, seen: Tensor) -> Tensor:
         """ReLU of the first layer."""
-        return torch.relu(seen @ self.reduce_weight + self.reduce_bias[:, None])
+        return torch.relu(affine(seen, self.reduce_weight, self.reduce_bias))
 
     def describe(self) -> str:
         """The size in words."""
@@ -145,7 +146,7 @@ class SparseProbe(Small):
         least = size.topk(self.kept(), dim=1).values[:, -1]
         used = self.head_weight * (self.head_weight.abs() >= least[:, None, None])
         weights = self.head_weight + (used - self.head_weight).detach()
-        return self.seen(batch["features"]) @ weights + self.head_bias[:, None]
+        return affine(self.seen(batch["features"]), weights, self.head_bias)
 
     def trainable(self) -> int:
         """Weights in use and biases."""

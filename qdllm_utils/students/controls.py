@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from qdcircuits.ansatz import Circuit, layered_circuit
+from qdllm_utils.learning.copies import affine, elementwise
 from qdllm_utils.learning.training import Data
 from qdllm_utils.students.quantum import WEIGHT_SD, QuantumStudents
 
@@ -27,7 +28,7 @@ class Linear(QuantumStudents):
 
     def logits(self, batch: Data) -> Tensor:
         """(S, B, C)."""
-        return self.standardised(batch["features"]) @ self.head_weight + self.head_bias[:, None]
+        return affine(self.standardised(batch["features"]), self.head_weight, self.head_bias)
 
     def describe(self) -> str:
         """The size in words."""
@@ -79,7 +80,7 @@ class Cosine(QuantumStudents):
 
     def expectations(self, inputs: Tensor) -> Tensor:
         """cos z_j, (S, B, n)."""
-        return torch.cos(inputs)
+        return elementwise(torch.cos, inputs)
 
     def describe(self) -> str:
         """The size in words."""
@@ -169,7 +170,7 @@ class Surrogate(QuantumStudents):
 
     def expectations(self, inputs: Tensor) -> Tensor:
         """The truncated expansion of every output, (S, B, n), from the angles (S, B, n)."""
-        return terms(inputs) @ self.coefficients
+        return affine(elementwise(terms, inputs), self.coefficients)
 
     def describe(self) -> str:
         """The size in words."""

@@ -9,6 +9,7 @@ import math
 import torch
 from torch import Tensor
 
+from qdllm_utils.learning.copies import affine, each
 from qdllm_utils.learning.training import Data
 from qdllm_utils.students.controls import Linear
 from qdllm_utils.students.quantum import QuantumStudents
@@ -62,8 +63,9 @@ class QuantisedProbe(Linear):
 
     def logits(self, batch: Data) -> Tensor:
         """(S, B, C)."""
-        weights = self.head_weight + (quantise(self.head_weight, self.bits) - self.head_weight).detach()
-        scores = self.standardised(batch["features"]) @ weights + self.head_bias[:, None]
+        rounded = each(lambda weight: quantise(weight, self.bits), self.head_weight.detach())
+        weights = self.head_weight + (rounded - self.head_weight.detach())
+        scores = affine(self.standardised(batch["features"]), weights, self.head_bias)
         return torch.cat([torch.zeros_like(scores), scores], dim=-1) if self.classes == 2 else scores
 
     def stored_bytes(self) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from qdcircuits.ansatz import Circuit, qdllm_circuit
 from qdcircuits.simulator import simulator
 from qdllm_utils.config import Knobs
+from qdllm_utils.learning.copies import EachAlone, affine, elementwise
 from qdllm_utils.learning.losses import qdllm_loss
 from qdllm_utils.learning.training import Data, Settings
 
@@ -29,6 +30,7 @@ class QuantumStudents(nn.Module):
     """
 
     name = "quantum"
+    copies_apart = True  # every subclass keeps to it
     centre: Tensor
     spread: Tensor
     reduce_weight: nn.Parameter
@@ -76,21 +78,24 @@ class QuantumStudents(nn.Module):
 
     def simulated(self) -> nn.Module:
         """What takes (inputs, angles) to the read-out."""
-        return simulator(self.circuit())
+        found = simulator(self.circuit())
+        return found if found.backend == "numba" else EachAlone(found)
 
     def prepare(self, features: Tensor) -> None:
-        """Learn from the training rows (N, dimension) what scaling `tanh` needs: their mean and spread."""
-        if self.knobs.scaling == "tanh":
+        """Learn from the training rows (N, dimension) their mean and spread, where E is to be standardised."""
+        if self.knobs.scaling == "tanh" or self.knobs.standardise:
             self.centre[:] = features.mean(dim=0)
             self.spread[:] = features.std(dim=0).clamp_min(1e-6)
 
     def standardised(self, features: Tensor) -> Tensor:
         """E (S, B, dimension) with the mean and spread of the training rows taken out, where `prepare` learnt them."""
-        return (features - self.centre[:, None]) / self.spread[:, None] if self.knobs.scaling == "tanh" else features
+        if self.knobs.scaling == "tanh" or self.knobs.standardise:
+            return (features - self.centre[:, None]) / self.spread[:, None]
+        return features
 
     def reduce(self, features: Tensor) -> Tensor:
         """Linear(E), (S, B, n), from E (S, B, dimension)."""
-        return self.standardised(features) @ self.reduce_weight + self.reduce_bias[:, None]
+        return affine(self.standardised(features), self.reduce_weight, self.reduce_bias)
 
     def encode(self, features: Tensor) -> Tensor:
         """The encoder's angles, (S, B, n) in rad, from E (S, B, dimension).
@@ -100,7 +105,7 @@ class QuantumStudents(nn.Module):
         """
         z = self.reduce(features)
         if self.knobs.scaling == "tanh":
-            return math.pi / 2 * (1 + torch.tanh(z))
+            return math.pi / 2 * (1 + elementwise(torch.tanh, z))
         low, high = z.amin(dim=-1, keepdim=True), z.amax(dim=-1, keepdim=True)
         return ANGLE_RANGE * (z - low) / (high - low).clamp_min(1e-12)
 
@@ -111,13 +116,16 @@ class QuantumStudents(nn.Module):
     def logits(self, batch: Data) -> Tensor:
         """(S, B, C)."""
         z = self.expectations(self.encode(batch["features"]))
-        return z @ self.head_weight + self.head_bias[:, None]
+        return affine(z, self.head_weight, self.head_bias)
 
     def losses(self, batch: Data, epoch: int) -> Tensor:
         """The paper's loss (eq. 14) of each row, (S, B)."""
         k = self.knobs
-        logits = self.logits(batch)
-        return qdllm_loss(logits, batch["teacher"], batch["labels"], k.alpha, k.temperature, k.divergence, k.soft)
+
+        def loss(logits: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+            return qdllm_loss(logits, teacher, labels, k.alpha, k.temperature, k.divergence, k.soft)
+
+        return elementwise(loss, self.logits(batch), batch["teacher"], batch["labels"])
 
     def trainable(self) -> int:
         """Trainable parameters of one student."""

@@ -14,6 +14,7 @@ from qdcircuits.ansatz import ANSATZE, Circuit, Gate, angle_encoder
 from qdcircuits.simulator import Permute, Simulator, rotate
 from qdcircuits.steps import signs
 from qdllm_utils.config import Knobs
+from qdllm_utils.learning.copies import EachAlone, affine, each, elementwise
 from qdllm_utils.students.quantum import WEIGHT_SD, QuantumStudents
 
 LEAST_VARIANCE = 1e-4  # of a component that is scaled to 1; less is rounding
@@ -65,7 +66,7 @@ class Projected(QuantumStudents):
     def seen(self, features: Tensor) -> Tensor:
         """The projections, (S, B, width), or the standardised embedding, from E (S, B, dimension)."""
         standardised = (features - self.centre[:, None]) / self.spread[:, None]
-        return standardised @ self.projection if self.projection.shape[-1] else standardised
+        return affine(standardised, self.projection) if self.projection.shape[-1] else standardised
 
 
 class QuantumDesign(Projected):
@@ -94,7 +95,7 @@ class QuantumDesign(Projected):
             return super().simulated()
         found = AmplitudeSimulator(self.circuit()) if self.front == "amplitude" else Simulator(self.circuit())
         found.signs = self.observables().float()
-        return found
+        return EachAlone(found)
 
     def observables(self) -> Tensor:
         """The read-out's eigenvalues on the basis states, (2^n, K)."""
@@ -148,13 +149,14 @@ class QuantumDesign(Projected):
         seen = self.seen(features)
         if self.front == "amplitude":
             padded = torch.nn.functional.pad(seen, (0, 2**self.qubits - seen.shape[-1]))
-            return torch.nn.functional.normalize(padded, dim=-1)
+            return each(lambda rows: torch.nn.functional.normalize(rows, dim=-1), padded)
         if self.front == "linear":
-            seen = seen @ self.reduce_weight + self.reduce_bias[:, None]
+            seen = affine(seen, self.reduce_weight, self.reduce_bias)
         if "scale" in self.shapes():
             scale, shift = self.get_parameter("scale"), self.get_parameter("shift")
-            seen = seen.repeat(1, 1, scale.shape[-1] // self.qubits) * scale[:, None] + shift[:, None]
-        return math.pi / 2 * (1 + torch.tanh(seen))
+            seen = seen.repeat(1, 1, scale.shape[-1] // self.qubits)
+            seen = each(lambda rows, by, to: rows * by + to, seen, scale, shift)
+        return math.pi / 2 * (1 + elementwise(torch.tanh, seen))
 
     def describe(self) -> str:
         """The design in words."""

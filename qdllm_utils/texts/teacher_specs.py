@@ -22,8 +22,11 @@ NAMED = {
     "llama2": Named("meta-llama/Llama-2-7b-hf", ("q_proj", "k_proj", "v_proj")),
     "llama3": Named("meta-llama/Meta-Llama-3-8B", ("q_proj", "k_proj", "v_proj")),
     "minilm": Named(pretrained.MINILM_NAME, ("query", "key", "value", "dense")),
+    "mpnet": Named("mpnet", ("q", "k", "v", "o")),
+    "qwen": Named("qwen", ("q_proj", "k_proj", "v_proj", "o_proj")),
 }
-PAPER_TEACHERS = tuple(name for name in NAMED if name != "minilm")
+REAL = ("minilm", "mpnet", "qwen")  # real weights that can be had without a hub
+PAPER_TEACHERS = tuple(name for name in NAMED if name not in REAL)
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,13 @@ class TeacherSpec:
 def teacher_spec(name: str, scale: Scale, task: Task) -> TeacherSpec:
     """The teacher of a name at a scale on a task: a named one, a hub id or a local folder.
 
-    Ranks: 64 as the paper's text says for the LLMs, 16 for MiniLM and other small models, 8 for twins.
+    Ranks: 64 as the paper's text says for the LLMs, 16 for the others, 8 for twins. qwen: two epochs on hiding, one
+    on the larger corpora, in batches of 16 texts of like length.
     """
-    if name not in NAMED or name == "minilm":
+    if name == "qwen":
+        targets, epochs = NAMED[name].targets, 2 if task.name == "hiding" else 1
+        return TeacherSpec(name, pretrained.identity(name), targets, 16, 2e-4, epochs, 16)
+    if name not in NAMED or name in REAL:
         model, targets = pretrained.identity(name), NAMED[name].targets if name in NAMED else ()
         rate, epochs = task.teacher_learning_rate, task.teacher_epochs
         return TeacherSpec(name, model, targets, 16, rate, epochs, 32, by_length=task.teacher_by_length)
