@@ -202,5 +202,5 @@ def checked_sizes(own: OwnTexts) -> None:
         why += f", {own.contradictions:,} texts carry two labels (first: {own.unit} {first.place}; {first.reason})"
     raise InputError(
         f"{own.name}: the class {listed(small, 3)}{why}; every class needs at least {SMALLEST} texts, so that "
-        "training, validation and test each have one: add texts, join classes, or remove the rows of the class."
+        "three are left to validate and test with: add texts, join classes, or remove the rows of the class."
     )

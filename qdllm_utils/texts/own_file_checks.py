@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from qdllm_utils.texts.own_file import Dropped, OwnTexts, checked_sizes
+from qdllm_utils.texts.own_file import Dropped, OwnTexts
 from qdllm_utils.texts.own_file_near import near_rows
 from qdllm_utils.texts.own_file_tokens import Script, Tokens, read_tokens
 from qdllm_utils.texts.own_file_words import listed, many, quoted
 
 IMBALANCE = 5  # times more texts of the largest class than of the smallest: said on the page
+SCRIPTS = {"EMOJI": "emoji", "CJK": "Chinese characters"}
+PARTS = {"train": "training"}
 SCARCE_TEST = 10  # test texts of a class, under which its recall moves in steps of a tenth
 
 
@@ -45,9 +47,9 @@ class DataCheck:
 
     rows: of the file; dropped: those not used, with places and reasons. parts: texts of each part of the split.
     near: the texts outside training with a near-duplicate in it. imbalance: texts of the largest class over the
-    smallest. max_tokens, cut, cut_by_class, longest, median_tokens, unknown, scripts: as the embedder reads the
-    texts (None or empty without a tokeniser). equal: groups of rows that the embedder cannot tell apart, as
-    places; equal_labels: groups among them with two labels; equal_parts: with texts in training and outside.
+    smallest. max_tokens, most (it could read), cut, cut_by_class, longest, median_tokens, unknown, scripts: as the
+    embedder reads the texts (None or empty without a tokeniser). equal: groups of rows that the embedder cannot tell
+    apart, as places; equal_labels: groups with two labels; equal_parts: with texts in training and outside.
     agreement: share of rows whose largest probability p_<class> is their label.
     """
 
@@ -63,6 +65,7 @@ class DataCheck:
     dropped: tuple[Dropped, ...]
     near: tuple[NearDuplicate, ...]
     max_tokens: int | None = None
+    most: int | None = None
     cut: int | None = None
     cut_by_class: tuple[tuple[str, int], ...] = ()
     longest: int | None = None
@@ -82,7 +85,7 @@ class DataCheck:
             f"{len(self.classes)} classes ({counts})"
             + (f", {self.unlabelled:,} without" if self.unlabelled else "")
             + ".",
-            "Split: " + ", ".join(f"{count:,} {part}" for part, count in self.parts.items()) + ".",
+            "Split: " + ", ".join(f"{count:,} {PARTS.get(part, part)}" for part, count in self.parts.items()) + ".",
             *self.notices,
         ]
         if self.dropped:
@@ -136,21 +139,27 @@ class DataCheck:
             return []
         said = [
             f"The embedder reads {self.max_tokens:,} tokens of a text (median {self.median_tokens:.0f}, longest "
-            f"{self.longest:,}); {many(self.cut, 'text')} of {self.texts:,} ({self.cut / self.texts:.0%}) are cut."
+            f"{self.longest:,}); texts that are cut: {self.cut:,} of {self.texts:,} ({self.cut / self.texts:.0%})."
         ]
-        if self.cut:
+        if self.cut > 0.01 * self.texts:
             worst = listed([f"{quoted(name)} {count:,}" for name, count in self.cut_by_class], 8)
-            said.append(f"What stands behind the cut is not read ({worst}): raise max_tokens, or pass max_tokens=auto.")
+            longer = (
+                "raise max_tokens"
+                if self.most is None or self.max_tokens < self.most
+                else ("this embedder reads no more, so put what matters first or choose one that reads longer texts")
+            )
+            said.append(f"What stands behind the cut is not read ({worst}): {longer}.")
         if self.unknown:
             said.append(f"{self.unknown:.1%} of the tokens are unknown to the embedder.")
-        strange = [one for one in self.scripts if not one.known]
-        for one in strange:
-            where = "emoji" if one.name == "EMOJI" else f"{one.name.capitalize()} script"
-            said.append(
-                f"The embedder hardly knows the {where} ({one.share:.0%} of the letters) as it stands here: "
-                f"{one.pieces:.1f} tokens a word, {one.lost:.0%} of them unknown or single characters; a multilingual "
-                "embedder would read it."
-            )
+        for one in self.scripts:
+            if not one.known:
+                what = (
+                    "many Latin words" if one.name == "LATIN" else SCRIPTS.get(one.name, f"{one.name.title()} letters")
+                )
+                said.append(
+                    f"The embedder hardly knows {what} ({one.share:.0%} of the letters): {one.pieces:.1f} tokens a "
+                    f"word, {one.lost:.0%} of them unknown or single characters; is it made for these languages?"
+                )
         return said
 
 
@@ -215,6 +224,7 @@ def with_tokens(check: DataCheck, own: OwnTexts, tokens: Tokens, parts: Mapping[
     return replace(
         check,
         max_tokens=tokens.max_tokens,
+        most=tokens.most,
         cut=int(tokens.cut.sum()),
         cut_by_class=tuple((name, by_class[k]) for k, name in enumerate(own.classes) if by_class[k]),
         longest=int(tokens.lengths.max()),
@@ -225,35 +235,3 @@ def with_tokens(check: DataCheck, own: OwnTexts, tokens: Tokens, parts: Mapping[
         equal_labels=sum(len({int(own.labels[row]) for row in group}) > 1 for group in tokens.equal),
         equal_parts=sum(len({row in training for row in group}) > 1 for group in tokens.equal),
     )
-
-
-def without_equals(own: OwnTexts, tokens: Tokens) -> OwnTexts:
-    """The corpus in which no two texts are equal to the embedder: the first of equals with one label is kept.
-
-    Texts that are equal and carry two labels are all dropped. Every dropped row is counted with its reason.
-    """
-    gone: dict[int, str] = {}
-    for group in tokens.equal:
-        places = [int(own.places[row]) for row in group]
-        if len({int(own.labels[row]) for row in group}) > 1:
-            where = f"{own.unit} {listed([str(place) for place in places])}"
-            gone |= dict.fromkeys(group, f"equal to the embedder, with two labels ({where})")
-        else:
-            gone |= dict.fromkeys(group[1:], f"equal to {own.unit} {places[0]} for the embedder")
-    if not gone:
-        return own
-    kept = [row for row in range(len(own.texts)) if row not in gone]
-    more = [
-        Dropped(int(own.places[row]), f"{reason}, cut at {tokens.max_tokens} tokens") for row, reason in gone.items()
-    ]
-    fewer = replace(
-        own,
-        texts=tuple(own.texts[row] for row in kept),
-        labels=own.labels[kept],
-        places=own.places[kept],
-        probabilities=None if own.probabilities is None else own.probabilities[kept],
-        dropped=tuple(sorted([*own.dropped, *more], key=lambda one: one.place)),
-        notices=(*own.notices, f"{many(len(gone), 'text')} equal to another one for the embedder were left out."),
-    )
-    checked_sizes(fewer)
-    return fewer

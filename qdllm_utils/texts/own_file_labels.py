@@ -11,7 +11,7 @@ from qdcircuits.errors import InputError
 from qdllm_utils.texts.own_file_table import Table
 from qdllm_utils.texts.own_file_words import broken, listed, looks, many, number, quoted, tidy, visible
 
-SMALLEST = 8  # the fewest texts of a class for which every 6:2:2 split has it in training, validation and test
+SMALLEST = 8  # the fewest texts of a class of which every 6:2:2 split keeps three outside training, one in each part
 NOT_A_LABEL = {"nan", "-nan", "<na>", "nat", "null", "n/a", "#n/a", "#na", "#null!", "#value!", "#ref!", "undefined"}
 PERHAPS_NO_LABEL = {"none", "na", "nil", "missing", "unknown"}
 
@@ -84,10 +84,10 @@ def read_labels(cells: list[str | None], table: Table, name: str, unlabelled: bo
 
 
 def class_name(same: str, counts: Counter[str]) -> str:
-    """What a class is called: its most frequent spelling, the first of equals; a plain number before 1.0."""
+    """What a class is called: its most frequent spelling, of equals a plain one; a plain number before 1.0."""
     if len(counts) > 1 and number(same) is not None:
         return same
-    return tidy(counts.most_common(1)[0][0])
+    return tidy(max(counts, key=lambda cell: (counts[cell], cell.isascii() and tidy(cell) == cell)))
 
 
 def in_order(classes: list[str]) -> tuple[str, ...]:

@@ -6,17 +6,21 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from qdcircuits.errors import InputError
+from qdllm_utils.texts.own_file import Dropped, OwnTexts, checked_sizes
+from qdllm_utils.texts.own_file_words import listed, many
 
 COVERED = 0.99  # of the texts are read whole where max_tokens is 'auto'
 SAMPLE = 4000  # texts, evenly spaced, that the scripts are judged by
+WORDS = 20_000  # of a script, the most frequent
 WORD = re.compile(r"[^\W\d_]+")
-KANJI = 2000  # ideographs in the vocabulary of a model that reads Chinese or Japanese
+IDEOGRAPHS = 2000  # ideographs in the vocabulary of a model that reads Chinese or Japanese
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,13 @@ class Script:
 class Tokens:
     """Texts as the embedder reads them.
 
-    max_tokens: the limit, special tokens counted. lengths: (N,) tokens of each text before the cut. cut: (N,) whether
-    it is cut. unknown: share of unknown tokens before the cut. equal: groups of rows whose tokens are the same after
-    the cut. scripts: the most frequent first.
+    max_tokens: the limit, special tokens counted; most: what the embedder could read, or None. lengths: (N,) tokens of
+    each text before the cut. cut: (N,) whether it is cut. unknown: share of unknown tokens before the cut. equal:
+    groups of rows whose tokens are the same after the cut. scripts: the most frequent first.
     """
 
     max_tokens: int
+    most: int | None
     lengths: np.ndarray
     cut: np.ndarray
     unknown: float
@@ -97,7 +102,7 @@ def read_tokens(texts: Sequence[str], tokenizer: Any, max_tokens: int | str = 60
     read = dict(enumerate(map(tuple, whole)))
     if cut.any():
         rows = np.flatnonzero(cut)
-        again = tokenizer([texts[row] for row in rows], truncation=True, max_length=most)["input_ids"]
+        again = tokenizer([texts[int(row)] for row in rows], truncation=True, max_length=most)["input_ids"]
         read |= {int(row): tuple(ids) for row, ids in zip(rows, again, strict=True)}
     groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for row, ids in read.items():
@@ -109,7 +114,7 @@ def read_tokens(texts: Sequence[str], tokenizer: Any, max_tokens: int | str = 60
     for ids in whole:
         tokens += sum(one not in special for one in ids)
         unknown += ids.count(unknown_id) if unknown_id is not None else 0
-    return Tokens(most, lengths, cut, unknown / max(tokens, 1), equal, scripts(texts, tokenizer))
+    return Tokens(most, limit, lengths, cut, unknown / max(tokens, 1), equal, scripts(texts, tokenizer))
 
 
 @functools.cache
@@ -126,49 +131,58 @@ def script_of(character: str) -> str | None:
 
 def scripts(texts: Sequence[str], tokenizer: Any) -> tuple[Script, ...]:
     """Each script that holds at least 1% of the letters and emoji of the texts (a sample of them, if many)."""
-    sample = texts[:: max(math.ceil(len(texts) / SAMPLE), 1)]
-    characters: Counter[str] = Counter()
     words: dict[str, Counter[str]] = defaultdict(Counter)
-    for text in sample:
-        characters.update(text)
-        for word in WORD.findall(text):
-            words[script_of(word[0]) or "OTHER"][word] += 1
     letters: Counter[str] = Counter()
-    for character, count in characters.items():
-        script = script_of(character)
-        if script:
-            letters[script] += count
-            if script == "EMOJI":
-                words[script][character] += count
+    latin: list[list[str]] = []
+    for text in texts[:: max(math.ceil(len(texts) / SAMPLE), 1)]:
+        latin.append([])
+        for whole in WORD.findall(text):
+            for name, run in groupby(whole, key=script_of):
+                if name:
+                    word = "".join(run)
+                    words[name][word] += 1
+                    letters[name] += len(word)
+                    if name == "LATIN" and len(word) > 2:
+                        latin[-1].append(word)
+        for character in text:
+            if script_of(character) == "EMOJI":
+                words["EMOJI"][character] += 1
+                letters["EMOJI"] += 1
     total = max(letters.total(), 1)
     found = [(name, count / total) for name, count in letters.most_common() if count >= 0.01 * total]
-    return tuple(judge(name, share, words[name], tokenizer) for name, share in found)
+    return tuple(judge(name, share, words[name], tokenizer, latin) for name, share in found)
 
 
-def judge(name: str, share: float, words: Counter[str], tokenizer: Any) -> Script:
-    """How a tokeniser reads the words of a script.
+def judge(name: str, share: float, words: Counter[str], tokenizer: Any, latin: list[list[str]]) -> Script:
+    """How a tokeniser reads the words of a script; latin: the Latin words of each text.
 
     A script is unknown where half of its tokens or more are unknown or single characters; Latin letters also
-    where words fall into 1.8 pieces and more (English: 1.0 to 1.3, other languages in an English vocabulary: over
-    2). An ideograph is a token by itself in models that know it too: there the vocabulary's size decides.
+    where words fall into 1.8 pieces and more in a tenth of the texts (English: 1.0 to 1.3, other languages in an
+    English vocabulary: over 2). An ideograph is a token by itself in models that know it too: there the
+    vocabulary's size decides.
     """
-    common = dict(words.most_common(5000))
-    if not common:
-        return Script(name, share, 0.0, 0.0, True)
-    long = {word: count for word, count in common.items() if len(word) > 2}
-    asked = long if long and name not in ("CJK", "EMOJI") else common
-    pieces = lost = 0
-    for ids, count in zip(tokenizer(list(asked), add_special_tokens=False)["input_ids"], asked.values(), strict=True):
-        pieces += count * len(ids)
-        single = [one for one in ids if is_lost(tokenizer, one, name)]
-        lost += count * len(single)
-    share_lost, per_word = lost / max(pieces, 1), pieces / sum(asked.values())
+    long = Counter({word: count for word, count in words.items() if len(word) > 2})
+    asked = dict((long if long and name not in ("CJK", "EMOJI") else words).most_common(WORDS))
+    pieces: dict[str, int] = {}
+    lost = 0
+    for word, ids in zip(asked, tokenizer(list(asked), add_special_tokens=False)["input_ids"], strict=True):
+        pieces[word] = len(ids)
+        lost += asked[word] * sum(is_lost(tokenizer, one, name) for one in ids)
+    tokens = sum(asked[word] * count for word, count in pieces.items())
+    share_lost = lost / max(tokens, 1)
     known = share_lost < 0.5
     if name == "LATIN":
-        known = known and per_word < 1.8
+        known = known and foreign(latin, pieces) < 0.1
     elif name == "CJK":
-        known = share_lost < 0.1 and ideographs(tokenizer) >= KANJI
-    return Script(name, share, per_word, share_lost, known)
+        known = share_lost < 0.1 and ideographs(tokenizer) >= IDEOGRAPHS
+    return Script(name, share, tokens / max(sum(asked.values()), 1), share_lost, known)
+
+
+def foreign(latin: list[list[str]], pieces: dict[str, int]) -> float:
+    """The share of texts whose words fall into 1.8 pieces and more on average; texts of under three words aside."""
+    counts = [[pieces[word] for word in text if word in pieces] for text in latin]
+    judged = [sum(some) / len(some) for some in counts if len(some) > 2]
+    return sum(mean >= 1.8 for mean in judged) / max(len(judged), 1)
 
 
 def is_lost(tokenizer: Any, token: int, script: str) -> bool:
@@ -185,3 +199,35 @@ def ideographs(tokenizer: Any) -> int:
     if any("Ġ" in token for token in tokens[:5000]):
         tokens = [tokenizer.convert_tokens_to_string([token]) for token in tokens]
     return sum(any("\u4e00" <= character <= "\u9fff" for character in token) for token in tokens)
+
+
+def without_equals(own: OwnTexts, tokens: Tokens) -> OwnTexts:
+    """The corpus in which no two texts are equal to the embedder: the first of equals with one label is kept.
+
+    Texts that are equal and carry two labels are all dropped. Every dropped row is counted with its reason.
+    """
+    gone: dict[int, str] = {}
+    for group in tokens.equal:
+        places = [int(own.places[row]) for row in group]
+        if len({int(own.labels[row]) for row in group}) > 1:
+            where = f"{own.unit} {listed([str(place) for place in places])}"
+            gone |= dict.fromkeys(group, f"equal to the embedder, with two labels ({where})")
+        else:
+            gone |= dict.fromkeys(group[1:], f"equal to {own.unit} {places[0]} for the embedder")
+    if not gone:
+        return own
+    kept = [row for row in range(len(own.texts)) if row not in gone]
+    more = [
+        Dropped(int(own.places[row]), f"{reason}, cut at {tokens.max_tokens} tokens") for row, reason in gone.items()
+    ]
+    fewer = replace(
+        own,
+        texts=tuple(own.texts[row] for row in kept),
+        labels=own.labels[kept],
+        places=own.places[kept],
+        probabilities=None if own.probabilities is None else own.probabilities[kept],
+        dropped=tuple(sorted([*own.dropped, *more], key=lambda one: one.place)),
+        notices=(*own.notices, f"{many(len(gone), 'text')} equal to another one for the embedder were left out."),
+    )
+    checked_sizes(fewer)
+    return fewer
