@@ -123,8 +123,8 @@ def advice(raw: bytes) -> str:
         return f"the rest of it is, {damaged:,} characters are damaged; repair them, or pass the true `encoding`"
     guess = guess_encoding(raw)
     if guess is None:
-        return "save it as UTF-8, or pass its encoding, such as encoding=cp1252"
-    return f"it looks like {guess}; save it as UTF-8, or pass encoding={guess} and look at its letters"
+        return "save it as UTF-8, or pass its encoding, such as encoding=cp1252 or cp1250"
+    return f"it may be {guess}; save it as UTF-8, or pass encoding={guess} and look at its letters"
 
 
 def guess_encoding(raw: bytes) -> str | None:
@@ -139,4 +139,4 @@ def guess_encoding(raw: bytes) -> str | None:
     from charset_normalizer import from_bytes
 
     best = from_bytes(raw[:200_000]).best()
-    return best.encoding if best else None
+    return best.encoding if best and best.encoding != "cp1252" else None

@@ -62,7 +62,7 @@ def quote_fault(lines: list[str], line: int, separator: str, quote: str, name: s
             doubled = after == quote
             inside = doubled
             if after and after not in (quote, separator, "\r", "\n"):
-                hint = "backslash escapes are not CSV: " if content[position - 1] == "\\" else ""
+                hint = "backslash escapes are not CSV: " if "\\" + quote in content[: position + 1] else ""
                 near = quoted(content[max(position - 12, 0) : position + 6], 20)
                 return (
                     f"{name}, line {opened}: the quote that opens here ends on line {line} in the middle of "
@@ -100,19 +100,19 @@ def read_csv(content: str, name: str, separator: str | None, find: Find) -> Tabl
     if not parsed:
         return Table([], [], [], separator=sign, notices=notices)
     columns, rows, places, blank = parsed[0][1], [], [], []
+    where = find(columns)
     for line, cells in parsed[1:]:
         if not any(map(visible, cells)):
             blank.append(line)
             continue
         extra = [cell for cell in cells[len(columns) :] if visible(cell)]
-        if extra:
+        if extra and where is not None:
             raise InputError(
                 f"{name}, line {line}: more values than columns ({len(cells)} for {len(columns)}); put texts with a "
                 f"{SEPARATORS.get(sign, sign)} in quotes, or pass the right `separator`."
             )
         rows.append([*cells[: len(columns)], *[None] * (len(columns) - len(cells))])
         places.append(line)
-    where = find(columns)
     if where is not None:
         ends = [*(line for line, _ in parsed[1:]), len(lines) + skipped + 1]
         swallowed(name, lines, skipped, ends, sign, len(columns), where, parsed[1:])

@@ -13,6 +13,7 @@ from qdllm_utils.texts.own_file_words import broken, listed, looks, many, number
 
 SMALLEST = 8  # the fewest texts of a class of which every 6:2:2 split keeps three outside training, one in each part
 NOT_A_LABEL = {"nan", "-nan", "<na>", "nat", "null", "n/a", "#n/a", "#na", "#null!", "#value!", "#ref!", "undefined"}
+NO_LABEL_AS_WRITTEN = {"None", "NA"}  # by Python and R; `none` and `na` may be classes, and are asked about
 PERHAPS_NO_LABEL = {"none", "na", "nil", "missing", "unknown"}
 
 
@@ -51,7 +52,7 @@ def read_labels(cells: list[str | None], table: Table, name: str, unlabelled: bo
     """
     spelled = [cell if cell is not None and visible(cell) else None for cell in cells]
     notices: list[str] = []
-    empty = Counter(cell for cell in spelled if cell and (cell.strip() == "None" or looks(cell) in NOT_A_LABEL))
+    empty = Counter(cell for cell in spelled if cell and is_no_label(cell))
     if empty:
         shown = listed([f"{quoted(cell.strip())} ({many(count, 'row')})" for cell, count in empty.items()])
         if not unlabelled:
@@ -83,6 +84,11 @@ def read_labels(cells: list[str | None], table: Table, name: str, unlabelled: bo
     return Labels(names, classes, notices + several_labels(classes))
 
 
+def is_no_label(cell: str) -> bool:
+    """Whether a cell is what a program writes for a missing value."""
+    return tidy(cell) in NO_LABEL_AS_WRITTEN or looks(cell) in NOT_A_LABEL
+
+
 def class_name(same: str, counts: Counter[str]) -> str:
     """What a class is called: its most frequent spelling, of equals a plain one; a plain number before 1.0."""
     if len(counts) > 1 and number(same) is not None:
@@ -103,7 +109,7 @@ def refuse_quantities(counts: Counter[str], name: str) -> None:
     if len(counts) <= 10 or 2 * rare <= len(counts):
         return
     longest = max(counts, key=len)
-    if all(number(label) is not None for label in counts):
+    if all(number(label.replace(",", ".")) is not None for label in counts):
         raise InputError(
             f"{name}: the label column holds {len(counts):,} different numbers in {rows:,} rows, which looks like a "
             "quantity; classes are needed: put the numbers into a few bins, or pass another `label_column`."
@@ -117,9 +123,13 @@ def refuse_quantities(counts: Counter[str], name: str) -> None:
 
 def several_labels(classes: tuple[str, ...]) -> list[str]:
     """A notice where classes look like lists of other classes: 'a,b' beside 'a' and 'b'."""
-    known = {looks(one) for one in classes}
+
+    def bare(part: str) -> str:
+        return looks(part.strip(" []{}()'\""))
+
+    known = set(map(bare, classes))
     for sign in (",", ";", "|", "/", "+", "&"):
-        parts = {one: {looks(part) for part in one.split(sign) if visible(part)} for one in classes if sign in one}
+        parts = {one: {bare(part) for part in one.split(sign)} - {""} for one in classes}
         whole = [one for one, some in parts.items() if len(some) > 1 and some & known]
         sharing = Counter(part for some in parts.values() if len(some) > 1 for part in some)
         if not whole and max(sharing.values(), default=0) > 1:

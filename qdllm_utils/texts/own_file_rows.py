@@ -6,7 +6,13 @@ import numpy as np
 
 from qdcircuits.errors import InputError
 from qdllm_utils.texts.own_file_csv import odd_quotes
-from qdllm_utils.texts.own_file_labels import cell_text, probability_columns, read_labels, read_probabilities
+from qdllm_utils.texts.own_file_labels import (
+    cell_text,
+    is_no_label,
+    probability_columns,
+    read_labels,
+    read_probabilities,
+)
 from qdllm_utils.texts.own_file_table import Table
 from qdllm_utils.texts.own_file_words import listed, many, visible
 
@@ -33,6 +39,12 @@ def read_rows(table: Table, text: int, label: int, name: str, unlabelled: bool) 
         except ValueError as error:
             raise InputError(f"{name}, {table.unit} {place}: {error}; correct or remove the row.") from None
         texts.append((one or "").strip())
+    again = [place for row, place in zip(table.rows, table.places, strict=True) if row == table.columns]
+    if again:
+        raise InputError(
+            f"{name}, {table.unit} {again[0]}: the first row, with the names of the columns, comes again; were two "
+            "files put together? Remove it."
+        )
     empty = [place for one, place in zip(texts, table.places, strict=True) if not visible(one)]
     if empty:
         raise InputError(
@@ -72,10 +84,12 @@ def such(places: list[int], table: Table) -> str:
 
 
 def odd_letters(texts: list[str]) -> list[str]:
-    """Notices about letters that an earlier program has damaged."""
+    """Notices about texts that an earlier program has damaged."""
+    no_text = sum(map(is_no_label, texts))
+    missing = [f"{many(no_text, 'text')} read nan, None or the like: missing values?"] if no_text else []
     lost = sum("\ufffd" in text for text in texts)
-    notices = [f"{lost:,} texts hold \ufffd: letters were lost when the file was made."] if lost else []
+    notices = [f"Letters were lost when the file was made (\ufffd): in {many(lost, 'text')}."] if lost else []
     twice = sum(any(pair in text for pair in ("Ã©", "Ã¼", "Ã¶", "Ã¤", "Ã±", "Ã¨", "â€", "Â ", "Ð°")) for text in texts)
     if twice:
-        notices.append(f"{twice:,} texts look like UTF-8 that was read as another encoding (Ã©, â€): look at them.")
-    return notices
+        notices.append(f"{many(twice, 'text')} look like UTF-8 that was read as another encoding (Ã©, â€).")
+    return missing + notices

@@ -94,7 +94,7 @@ def read_parquet(raw: bytes, name: str) -> Table:
     except ImportError:
         raise InputError(f"{name} is Parquet, which needs pyarrow: `pip install pyarrow`, or save it as CSV.") from None
     try:
-        table = pyarrow.parquet.read_table(pyarrow.BufferReader(raw))
+        table = pyarrow.parquet.read_table(pyarrow.BufferReader(raw), use_threads=False)
         cells = [column.to_pylist() for column in table.columns]
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         cause = str(error).splitlines()[0].rstrip(".")[:100]

@@ -14,7 +14,8 @@ _invisible = re.compile(f"[{INVISIBLE}]")
 _visible = re.compile(rf"[^\s{INVISIBLE}]")
 _ends = re.compile(rf"^[\s{INVISIBLE}]+|[\s\xad\u200b-\u200f\u2060\ufeff]+$")  # an emoji's last selector stays
 _no_width = re.compile("[\xad\u200b\u2060\ufeff]")  # never part of a spelling, as joiners of emoji and Persian are
-_number = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
+_number = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.IGNORECASE)
+_latin = re.compile("[A-Za-z]")
 _half = re.compile("[\ud800-\udfff]")
 
 # Letters of other alphabets, dashes and quotes that look like those of a keyboard, after casefold.
@@ -22,6 +23,11 @@ TWINS = str.maketrans(
     "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501\u03bf"
     "\u2010\u2011\u2012\u2013\u2014\u2212\u2018\u2019\u02bc\u201c\u201d",
     "aeopcyxijshdo------'''\"\"",
+)
+CAPITALS = str.maketrans(
+    "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425"
+    "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7",
+    "ABEKMHOPCTXABEZHIKMNOPTYX",
 )
 
 
@@ -54,6 +60,8 @@ def looks(label: str) -> str:
     value = number(same)
     if value is not None and "." in same:
         return f"{value:.15g}"
+    if _latin.search(same):  # a Latin word with a capital of another alphabet in it
+        same = same.translate(CAPITALS)
     return unicodedata.normalize("NFKC", same.casefold()).translate(TWINS)
 
 

@@ -207,6 +207,25 @@ def test_one_quote_too_many_or_too_few_is_never_silent(tmp_path_factory, pieces,
     assert rows_of(own) == rows or own.notices != sound.notices or "unpaired" in " ".join(own.notices)
 
 
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(pieces=LISTS, order=st.permutations(["text", "label"]), data=st.data())
+def test_one_separator_or_line_end_lost_between_values_is_never_silent(tmp_path_factory, pieces, order, data):
+    rows = numbered(pieces)
+    cells = [sign for _ in rows for sign in (",", "\n")]
+    cells[data.draw(st.integers(0, len(cells) - 1))] = ""
+    written = []
+    for number, (text, name) in enumerate(rows):
+        values = [{"text": '"' + text.replace('"', '""') + '"', "label": name}[column] for column in order]
+        written.append(values[0] + cells[2 * number] + values[1] + cells[2 * number + 1])
+    path = write(tmp_path_factory.mktemp("fault"), ",".join(order) + "\n" + "".join(written))
+    try:
+        own = read_own_file(path)
+    except InputError as error:
+        assert "\n" not in str(error) and str(error).startswith("own.csv")
+        return
+    assert rows_of(own) == rows  # only the last line end is none that is missed
+
+
 @pytest.mark.parametrize("opened", [1, 5, 20])
 @pytest.mark.parametrize("order", [("text", "label"), ("label", "text"), ("id", "label", "text")])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -291,6 +310,8 @@ def test_a_repeated_column_that_nobody_reads_is_no_fault(tmp_path):
         ("x,\u200b\n", ("line 42", "label is empty")),
         ("x,nan\n", ("line 42", "'nan' (1 row)")),
         ("x,<NA>\n", ("line 42", "missing value")),
+        ("x,NA\n", ("line 42", "missing value")),
+        ("text,label\n", ("line 42", "comes again")),
         ('x,"a\nb"\n', ("line 42", "more than one line")),
         ('"x"y,a\n', ("line 42", "opens here")),
         ('z\n"open,a\n', ("line 43", "never closed")),
@@ -407,6 +428,35 @@ def test_labels_that_look_different_stay_apart(tmp_path, pair):
     assert set(own.classes) == set(pair) and not own.notices
 
 
+def test_a_capital_of_another_alphabet_in_a_latin_word_is_joined(tmp_path):
+    names = [("HAPPY", "z", "\u041dAPPY", "z")[n % 4] for n in range(40)]
+    assert read_own_file(write(tmp_path, table(names=names))).classes == ("HAPPY", "z")
+
+
+def test_lists_of_labels_in_json_are_classes_of_their_own_and_noticed(tmp_path):
+    rows = [{"text": text, "label": (["a"], ["b"], ["a", "b"])[n % 3]} for n, text in enumerate(TEXTS)]
+    own = read_own_file(write(tmp_path, "\n".join(map(json.dumps, rows)), "own.jsonl"))
+    assert own.classes == ("a", "a,b", "b")
+    told(own, "several labels")
+
+
+def test_values_of_json_and_parquet_that_are_no_words_become_plain_labels(tmp_path):
+    for values, classes in (((True, False), ("false", "true")), ((1.0, 2.0), ("1", "2")), ((0, 1), ("0", "1"))):
+        rows = [{"text": text, "label": values[n % 2]} for n, text in enumerate(TEXTS)]
+        assert read_own_file(write(tmp_path, "\n".join(map(json.dumps, rows)), "own.jsonl")).classes == classes
+
+
+def test_damaged_letters_and_missing_texts_are_noticed(tmp_path):
+    odd = ["caf\ufffd", "cafÃ©", "nan", 'a 5" pipe']
+    told(
+        read_own_file(write(tmp_path, table([*odd, *TEXTS[4:]]))),
+        "in 1 text",
+        "1 text look like UTF-8",
+        "1 text read nan",
+        'unpaired " (first: line 5)',
+    )
+
+
 def test_numeric_classes_stand_in_the_order_of_their_numbers(tmp_path):
     names = [str((10, 9, 2)[n % 3]) for n in range(40)]
     assert read_own_file(write(tmp_path, table(names=names))).classes == ("2", "9", "10")
@@ -428,7 +478,7 @@ def test_a_label_of_its_own_for_each_row_asks_for_the_columns(refused, tmp_path)
         read_own_file(write(tmp_path, table(TEXTS, [f"id {n}" for n in range(40)])))
 
 
-@pytest.mark.parametrize("names", [("a|b", "a", "b"), ("x;y", "y;z", "w")])
+@pytest.mark.parametrize("names", [("a|b", "a", "b"), ("x;y", "y;z", "w"), ("['a']", "['b']", "['a'; 'b']")])
 def test_labels_that_look_like_several_are_noticed(tmp_path, names):
     own = read_own_file(write(tmp_path, table(names=[names[n % 3] for n in range(40)])))
     assert set(own.classes) == set(names)
