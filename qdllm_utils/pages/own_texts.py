@@ -1,0 +1,284 @@
+"""The page of a user's own texts: what their file holds, which model to use, how sure that is, and the saved folder."""
+
+import html
+import time
+from typing import Any
+
+import numpy as np
+
+from qdcircuits.errors import InputError
+from qdllm_utils.model.data import Labelled
+from qdllm_utils.model.distillation import Distilled, distil, tested, tokens_of
+from qdllm_utils.model.report import Report, size
+from qdllm_utils.model.training import say
+from qdllm_utils.parameters import Parameters, read_parameters
+from qdllm_utils.show.html_table import DEMO, HTML, cell, head, line, table
+from qdllm_utils.texts.own_file import OwnTexts, read_own_file
+
+LABELS = "labels"  # as the teacher: none, the labels alone
+EXAMPLE = 400  # generated texts, where no file is given
+SHOWN_CLASSES = 40
+
+
+def settings(namespace: dict[str, Any]) -> Parameters:
+    """The notebook's parameters, checked; an empty file name is refused, and never taken for no file."""
+    if isinstance(namespace.get("csv"), str) and not namespace["csv"].strip():
+        raise InputError("csv is empty: give the path of your file of texts, or leave the parameter out for an example.")
+    parameters = read_parameters(namespace)
+    teacher = parameters.values["teacher"]
+    if teacher not in (None, LABELS):
+        from qdllm_utils.parameters import check_teacher
+
+        check_teacher(teacher)
+        if teacher == "all":
+            raise InputError("teacher is 'all': one teacher is distilled here; give a name, a hub id or a folder.")
+    return parameters
+
+
+def read(parameters: Parameters) -> OwnTexts:
+    """The user's texts, or, without a file, generated demo texts."""
+    p = parameters.values
+    if p["csv"] is not None:
+        return read_own_file(p["csv"], p["text_column"], p["label_column"], p["separator"], p["encoding"], unlabelled=True)
+    import tempfile
+    from pathlib import Path
+
+    from qdllm_utils.texts import corpora
+
+    texts, labels = corpora.generate("thematic", EXAMPLE // 4)
+    import pandas as pd
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "generated demo texts.csv"
+        pd.DataFrame({"text": texts, "label": labels}).to_csv(path, index=False)
+        return read_own_file(str(path))
+
+
+def data_check(own: OwnTexts, parameters: Parameters) -> HTML:
+    """What the file holds and what was assumed or left out, sentence by sentence."""
+    from transformers import AutoTokenizer
+
+    from qdllm_utils.model.embedders import INT8, STATIC, folder_of
+    from qdllm_utils.texts.own_file_checks import data_check as check
+    from qdllm_utils.texts.sources import split
+
+    name = str(parameters.values["embedder"]).split(",")[0].strip()
+    tokenizer = AutoTokenizer.from_pretrained(
+        folder_of("minilm" if name in (STATIC, INT8) else name), trust_remote_code=False
+    )
+    asked = parameters.values["max_tokens"]
+    most: int | str = int(asked) if str(asked).isdigit() else asked
+    rows = split(own.labels, parameters.values["seed"])
+    sentences = check(own, tokenizer, most, rows).sentences()
+    stamp = DEMO if parameters.values["csv"] is None else ""
+    items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
+    return HTML(f'<div class="qd-check"><p>Data check{stamp}</p><ul>{items}</ul></div>')
+
+
+def train(own: OwnTexts, parameters: Parameters) -> Distilled:
+    """Distil as the parameters say; the file's own probabilities are the teacher unless another is asked for."""
+    p = parameters.values
+    names = [own.classes[label] for label in own.labels]
+    unlabelled: list[str] | None = list(own.unlabelled)
+    teacher: Any = p["teacher"] or "minilm"
+    if p["teacher"] is None and own.probabilities is not None:
+        order = [own.classes.index(name) for name in sorted(own.classes)]
+        parts = [own.probabilities]
+        if own.unlabelled_probabilities is not None:
+            parts.append(own.unlabelled_probabilities)
+        elif own.unlabelled:
+            unlabelled = None
+        teacher = np.concatenate(parts)[:, order]
+    elif teacher == LABELS:
+        teacher = unlabelled = None
+    estimate(own, p, isinstance(teacher, str))
+    return distil(
+        own.texts,
+        names,
+        teacher,
+        unlabelled,
+        max_tokens=p["max_tokens"],
+        embedder=p["embedder"],
+        seed=p["seed"],
+        baselines=p["baselines"],
+    )
+
+
+def estimate(own: OwnTexts, p: dict[str, Any], tuned: bool) -> None:
+    """Say about how long it will take, from what the embedder takes for a few of the texts on this machine."""
+    from qdllm_utils.model.embedders import embedder
+    from qdllm_utils.model.teacher import spec_of
+
+    name, texts = p["embedder"].split(",")[0].strip(), list(own.texts[:48])
+    data = Labelled(list(own.texts), own.labels, list(own.classes), [], {}, None, 0, 0)
+    encoder = embedder(name, tokens_of(p["max_tokens"], data, name))
+    encoder.poolings(texts[:8])
+    start = time.perf_counter()
+    encoder.poolings(texts)
+    each = (time.perf_counter() - start) / len(texts)
+    passes = 1.0
+    if tuned:  # a step of fine-tuning costs three forward passes; validation and the last pass one each
+        epochs = spec_of("minilm", int(0.6 * len(own.texts)), p["seed"]).epochs
+        passes += epochs * (0.6 * 3 + 0.2) + 1
+    seconds = 40 + passes * each * (len(own.texts) + len(own.unlabelled))
+    note = "" if not tuned or (p["teacher"] or "minilm") == "minilm" else " if the teacher is as small as MiniLM"
+    say(f"This will take about {seconds / 60:.1f} minutes on this machine{note}.", True)
+
+
+def answer(distilled: Distilled, parameters: Parameters) -> HTML:
+    """The answer on top: which model to use."""
+    report, stamp = Report(distilled), DEMO if parameters.values["csv"] is None else ""
+    never = report.never_predicted()
+    warning = ""
+    if never:
+        names = ", ".join(html.escape(str(name)) for name in never)
+        warning = f"<br><strong>Never predicted on the test texts: {names}.</strong>"
+    return HTML(f'<div class="qd-verdict">{html.escape(report.answer)}{warning}{stamp}</div>')
+
+
+def candidates(distilled: Distilled, parameters: Parameters) -> HTML:
+    """Every candidate, smallest first, with intervals, differences and costs."""
+    report = Report(distilled)
+    data = distilled.data
+    other = "the teacher" if distilled.choice.reference == "teacher" else "the best"
+    heads = ["model", "test accuracy", "macro F1", f"on validation, from {other}", "ECE", "bytes, text to class", "texts a second"]
+    lines = []
+    for row in report.frame.itertuples():
+        known = row.bytes == row.bytes
+        name = head(f"{row.title}{' (recommended)' if row.recommended else ''}")
+        difference = "" if row.name == distilled.choice.reference else f"{100 * row.difference:+.1f}"
+        interval = f"[{100 * row.low_difference:+.1f}, {100 * row.high_difference:+.1f}] points" if difference else ""
+        cells = [
+            cell(f"{row.accuracy:.3f}", f"[{row.low:.3f}, {row.high:.3f}]"),
+            cell(f"{row.f1:.3f}"),
+            cell(difference or "–", interval, "level" if difference and row.level else ""),
+            cell(f"{row.ece:.3f}", f"T = {row.temperature:.2f}"),
+            cell(size(row.bytes) if known else "–", f"trained here: {size(row.head_bytes)}" if known else ""),
+            cell(f"{row.texts_per_second:,.0f}" if row.texts_per_second == row.texts_per_second else "–"),
+        ]
+        lines.append(line(name, cells))
+    caption = (
+        f"All candidates on the same {report.test_texts} test texts, with 95% intervals over texts. Always answering "
+        f"{data.classes[data.majority]!r} is right on {report.majority_accuracy:.3f}. Texts are cut to "
+        f"{distilled.max_tokens} tokens for embedder and teacher; TF-IDF reads them whole. Trained in "
+        f"{distilled.seconds:.0f} s; texts a second on this machine, from text to class."
+    )
+    return table(caption, heads, lines, parameters.values["csv"] is None)
+
+
+def per_class(distilled: Distilled, parameters: Parameters) -> HTML:
+    """Precision, recall and F1 of each class for the recommended model."""
+    report = Report(distilled)
+    rows = report.per_class()
+    lines = [
+        line(
+            head(str(row[0])),
+            [cell(f"{row[1]}"), cell(f"{row[2]}"), *(cell(f"{value:.3f}") for value in row[3:])],
+        )
+        for row in rows.itertuples(index=False)
+    ]
+    caption = f"{distilled.candidate().title}, class by class, on the {report.test_texts} test texts."
+    heads = ["class", "test texts", "predicted", "precision", "recall", "F1"]
+    return table(caption, heads, lines, parameters.values["csv"] is None)
+
+
+def figures(distilled: Distilled, parameters: Parameters) -> Any:
+    """Confusion, reliability, accuracy against bytes and against texts a second, and the learning curve."""
+    import matplotlib.pyplot as plt
+
+    from qdllm_utils.show import plots
+
+    plots.style()
+    figure, axes = plt.subplots(2, 3, figsize=(15, 9), layout="constrained")
+    confusion(axes[0, 0], distilled)
+    calibration(axes[0, 1], distilled)
+    frame = Report(distilled).frame.dropna(subset=["bytes"])
+    for axis, column, label in (
+        (axes[1, 0], "bytes", "bytes, from text to class"),
+        (axes[1, 1], "texts_per_second", "texts a second"),
+    ):
+        against(axis, frame, column, label)
+    axes[0, 2].axis("off")
+    handles, names = axes[1, 0].get_legend_handles_labels()
+    axes[0, 2].legend(handles, names, loc="center", frameon=False, title="models")
+    gains(axes[1, 2], distilled)
+    if parameters.values["csv"] is None:
+        plots.watermark(figure)
+    return figure
+
+
+def confusion(axis: Any, distilled: Distilled) -> None:
+    """The confusion matrix of the recommended model; the counts are written where there is room."""
+    import seaborn as sns
+
+    counts = Report(distilled).confusion()
+    names = [str(name)[:18] for name in distilled.data.classes]
+    few = len(names) <= 12
+    labels = names if len(names) <= SHOWN_CLASSES else False
+    sns.heatmap(counts, annot=few, fmt="d", cbar=False, square=True, cmap="Blues", ax=axis, xticklabels=labels, yticklabels=labels)
+    axis.set(xlabel="predicted", ylabel="label", title="test texts of the recommended model")
+
+
+def calibration(axis: Any, distilled: Distilled) -> None:
+    """How often the recommended model is right, against how sure it is."""
+    _, _, found = tested(distilled.candidate(), distilled.data)
+    axis.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1)
+    axis.plot(found.confidence, found.accuracy, marker="o")
+    for x, y, n in zip(found.confidence, found.accuracy, found.texts, strict=True):
+        axis.annotate(f"{n}", (x, y), textcoords="offset points", xytext=(4, -12), fontsize="small")
+    title = f"calibration: ECE {found.ece:.3f} at T = {distilled.candidate().temperature:.2f}"
+    axis.set(xlabel="probability of the predicted class", ylabel="share that is right", title=title, xlim=(0, 1.02), ylim=(0, 1.04))
+
+
+def against(axis: Any, frame: Any, column: str, label: str) -> None:
+    """Test accuracy with its interval against a cost, a mark for each model; filled: the recommended one."""
+    import seaborn as sns
+
+    colours = sns.color_palette("husl", len(frame))
+    for colour, row in zip(colours, frame.sort_values("name").itertuples(), strict=True):
+        axis.errorbar(
+            getattr(row, column),
+            row.accuracy,
+            yerr=[[row.accuracy - row.low], [row.high - row.accuracy]],
+            marker="o",
+            markersize=10 if row.recommended else 7,
+            markerfacecolor=colour if row.recommended else "none",
+            color=colour,
+            linestyle="none",
+            capsize=2,
+            label=row.title,
+        )
+    axis.set(xscale="log", xlabel=label, ylabel="test accuracy")
+
+
+def gains(axis: Any, distilled: Distilled) -> None:
+    """The learning curve, or a word where there is none."""
+    curve = distilled.curve
+    if curve is None:
+        axis.axis("off")
+        axis.text(0.5, 0.5, "too few texts for a learning curve", ha="center")
+        return
+    mean = curve.accuracy.mean(axis=1)
+    axis.errorbar(curve.texts, mean, yerr=curve.accuracy.std(axis=1, ddof=1), marker="o", capsize=3)
+    axis.set(xscale="log", xlabel="training texts", ylabel="test accuracy", title=f"more labels ({curve.arm}, labels alone)")
+    axis.set_xticks(curve.texts, [f"{number:,}" for number in curve.texts])
+    axis.minorticks_off()
+
+
+def save(distilled: Distilled, parameters: Parameters) -> HTML:
+    """Write the recommended model where the parameter `save` says, and how to use it."""
+    import shlex
+    from pathlib import Path
+
+    curve = f"<p>{html.escape(distilled.curve.sentence)}</p>" if distilled.curve else ""
+    target = parameters.values["save"]
+    if target is None:
+        return HTML(f"{curve}<p>Nothing is saved: give the parameter <code>save</code>, a folder for the model.</p>")
+    distilled.save(target)
+    name = Path(target).name
+    shown = shlex.quote(name)
+    code = html.escape(
+        f"from qdllm_utils.model import load\n\nmodel = load({name!r})\nmodel.predict(['a text'])\n\n"
+        f"python -m qdllm_utils predict {shown} texts.txt"
+    )
+    return HTML(f"{curve}<p>Saved in the folder <code>{html.escape(name)}</code>:</p><pre>{code}</pre>")
