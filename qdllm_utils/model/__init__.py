@@ -1,7 +1,7 @@
 """The engineer's door: from labelled texts to a saved folder that classifies new texts.
 
-    distil(texts, labels, teacher="minilm").save("model/")
-    load("model/").predict(["a text"])
+distil(texts, labels, teacher="minilm").save("model/")
+load("model/").predict(["a text"])
 """
 
 from qdllm_utils.model.classifier import DistilledClassifier

@@ -44,7 +44,8 @@ def model_card(distilled: Any, candidate: Any, config: dict[str, Any], onnx_diff
         "## Data\n\n"
         f"{len(data.texts):,} labelled texts, {len(data.classes)} classes, split 6:2:2 by seed {distilled.seed}: "
         f"{rows['train']:,} to train, {rows['validation']:,} to choose, {rows['test']:,} to test; "
-        f"{len(data.unlabelled):,} unlabelled texts. Left out: {data.repeated} repeated, {data.contradictory} with more "
+        f"{len(data.unlabelled):,} unlabelled texts. Left out: {data.repeated} repeated, {data.contradictory} "
+        "with more "
         f"than one label. SHA-256 of texts and labels: `{report.data_hash}`.\n"
     )
     per_class = report.per_class(candidate.name)
@@ -54,7 +55,8 @@ def model_card(distilled: Any, candidate: Any, config: dict[str, Any], onnx_diff
     ]
     parts.append(
         f"## On the {report.test_texts} test texts\n\n"
-        f"Accuracy {row.accuracy:.3f} (95% interval over texts {row.low:.3f} to {row.high:.3f}), macro F1 {row.f1:.3f}, "
+        f"Accuracy {row.accuracy:.3f} (95% interval over texts {row.low:.3f} to {row.high:.3f}), macro F1 "
+        f"{row.f1:.3f}, "
         f"expected calibration error {row.ece:.3f} at temperature {row.temperature:.3g}, fitted on validation. Always "
         f"answering the largest class: {report.majority_accuracy:.3f}.\n\n"
         + table(["class", "test texts", "predicted", "precision", "recall", "F1"], lines)
@@ -82,9 +84,12 @@ def model_card(distilled: Any, candidate: Any, config: dict[str, Any], onnx_diff
     classes = ", ".join(map(str, data.classes))
     parts.append(
         "## Intended use and limits\n\n"
-        f"To sort texts like those above into these classes: {classes}. It answers one of them for every text, those of "
-        "another kind, language or subject too, with a probability that was calibrated on texts like the training texts "
-        f"and on no others. Texts are cut to {config['max_tokens']} tokens where an embedder reads them. What is biased "
+        f"To sort texts like those above into these classes: {classes}. It answers one of them for every "
+        "text, those of "
+        "another kind, language or subject too, with a probability that was calibrated on texts like the "
+        "training texts "
+        f"and on no others. Texts are cut to {config['max_tokens']} tokens where an embedder reads them. What "
+        "is biased "
         "in the labels is learnt. The accuracy is that of one split of one file of texts.\n"
     )
     return "\n".join(parts)
@@ -94,8 +99,10 @@ def how(candidate: Any, config: dict[str, Any], onnx_difference: float | None) -
     """What the files are and how a text becomes a class."""
     if config["kind"] == "tfidf":
         return (
-            "Words and pairs of words, and 3 to 5 characters within words, weighted by TF-IDF; logistic regression with "
-            f"C = {config['C']:g}. scikit-learn runs it; torch is not needed. The weights are safetensors, the terms JSON."
+            "Words and pairs of words, and 3 to 5 characters within words, weighted by TF-IDF; logistic "
+            "regression with "
+            f"C = {config['C']:g}. scikit-learn runs it; torch is not needed. The weights are safetensors, "
+            "the terms JSON."
         )
     if config["kind"] == "transformer":
         return "A whole sequence classifier in `teacher/`, run by transformers and torch."
@@ -106,12 +113,14 @@ def how(candidate: Any, config: dict[str, Any], onnx_difference: float | None) -
         f"{embedder['pooling']}.",
         f"Head: {head['kind']}, {head['dimension']} inputs, {head['bits']} bits a weight.",
         f"Trained on {candidate.settings['trained_on']}, {candidate.settings['texts']:,} texts.",
-        "`head.onnx` goes from the embedding (float32) to the calibrated probabilities; it differs from torch by at most "
+        "`head.onnx` goes from the embedding (float32) to the calibrated probabilities; it differs from torch "
+        "by at most "
         f"{onnx_difference:.1e} on the test texts.",
     ]
     if head["kind"] == "quantum":
         lines.append(
-            f"`circuit.qasm`: the trained circuit, {head['qubits']} qubits and {head['layers']} layers, with the encoder's "
+            f"`circuit.qasm`: the trained circuit, {head['qubits']} qubits and {head['layers']} layers, with "
+            "the encoder's "
             "angles as inputs; the predictions here are computed exactly and without a quantum computer."
         )
     return "\n".join(f"* {line}" for line in lines)

@@ -36,7 +36,7 @@ class Difference:
 def paired(right: np.ndarray, reference: np.ndarray, seed: int = 0) -> Difference:
     """right, reference: (N,) whether each text is classified rightly by the two models."""
     difference = right.astype(int) - reference.astype(int)
-    counts = np.array([(difference == value).sum() for value in (-1, 0, 1)]) + [1, 0, 1]
+    counts = np.array([(difference == value).sum() + abs(value) for value in (-1, 0, 1)])
     drawn = np.random.default_rng(seed).multinomial(counts.sum(), counts / counts.sum(), size=DRAWS)
     low, high = np.quantile((drawn[:, 2] - drawn[:, 0]) / counts.sum(), [0.025, 0.975])
     return Difference(float(difference.mean()), float(low), float(high))
@@ -77,10 +77,7 @@ def choose(
     # a model is no comparison for itself, however few the texts are: it takes another to be level with it
     level = [name for name in sizes if name != reference and differences[name].level]
     smaller = [name for name in level if sizes[name] <= sizes.get(reference, np.inf)]
-    if smaller:
-        name = min(smaller, key=lambda name: (sizes[name], -right[name].mean()))
-    else:
-        name = best
+    name = min(smaller, key=lambda name: (sizes[name], -right[name].mean())) if smaller else best
     found = bool(smaller) or name == reference
     return Choice(name, reference, found, paired(right[name], majority).low > 0, differences[name])
 

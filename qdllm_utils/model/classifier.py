@@ -1,4 +1,4 @@
-"""The model as a scikit-learn classifier of texts: predict, predict_proba, score, Pipeline, cross_val_score, GridSearchCV."""
+"""The model as a scikit-learn classifier of texts, for Pipeline, cross_val_score, GridSearchCV and the rest."""
 
 from typing import Any
 
@@ -17,6 +17,9 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
     kind: `auto` chooses among the candidates, or the name of one (tfidf, linear, probe_1bit ... probe_8bit, surrogate,
     quantum). teacher, embedder, max_tokens, seed: as in `distil`. X is a list of strings, y their labels.
     """
+
+    model_: TextModel
+    classes_: np.ndarray
 
     def __init__(
         self,
@@ -57,8 +60,8 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
             curve=False,
             progress=False,
         )
-        self.model_ = distilled.candidate().model
-        self.classes_ = np.array(self.model_.classes)
+        chosen = distilled.classifier()
+        self.model_, self.classes_ = chosen.model_, chosen.classes_
         return self
 
     def predict_proba(self, texts: Any) -> np.ndarray:

@@ -32,13 +32,16 @@ class LearningCurve:
         """What the last doubling brought, in words."""
         mean, sd = self.last_step
         return (
-            f"From {self.texts[-2]:,} to {self.texts[-1]:,} training texts the accuracy of {self.arm} on the test texts "
+            f"From {self.texts[-2]:,} to {self.texts[-1]:,} training texts the accuracy of {self.arm} on the "
+            "test texts "
             f"changed by {100 * mean:+.1f} points (standard deviation {100 * sd:.1f} over {DRAWS} draws of the smaller "
             "part); the next doubling as a rule brings less than the last."
         )
 
 
-def learning_curve(candidate: Any, data: Labelled, pooled: dict[str, Any], seed: int, progress: bool) -> LearningCurve | None:
+def learning_curve(
+    candidate: Any, data: Labelled, pooled: dict[str, Any], seed: int, progress: bool
+) -> LearningCurve | None:
     """Of TF-IDF where that is recommended, else of the linear probe on the same embedding, on labels alone."""
     say("Learning curve: what more labels would bring.", progress)
     arm, _, suffix = candidate.name.partition("@")
@@ -62,7 +65,14 @@ def learning_curve(candidate: Any, data: Labelled, pooled: dict[str, Any], seed:
                     break
                 logits = model.logits(data.part("test"))
             else:
-                head, _ = train_head("linear", (features[rows], labels[rows], None), (features[held], labels[held]), len(data.classes), seed + draw, (0.01,))
+                head, _ = train_head(
+                    "linear",
+                    (features[rows], labels[rows], None),
+                    (features[held], labels[held]),
+                    len(data.classes),
+                    seed + draw,
+                    (0.01,),
+                )
                 logits = head.logits(features[test])
             line.append(float((logits.argmax(axis=1) == labels[test]).mean()))
         if len(line) == DRAWS:

@@ -86,7 +86,8 @@ def prepare(
     smallest = min(classes, key=lambda name: counts[name])
     if counts[smallest] < LEAST:
         raise InputError(
-            f"The class {smallest!r} has {counts[smallest]} different texts: at least {LEAST} are needed; add texts, or "
+            f"The class {smallest!r} has {counts[smallest]} different texts: at least {LEAST} are needed; add "
+            "texts, or "
             "join or leave out the class."
         )
     numbers = np.array([classes.index(names[row]) for row in kept])
@@ -128,15 +129,19 @@ def checked_probabilities(given: np.ndarray, n: int, more: int, classes: int) ->
     found = np.asarray(given, float)
     if found.ndim != 2 or found.shape[1] != classes or len(found) not in {n, n + more}:
         raise InputError(
-            f"The teacher's probabilities have the shape {found.shape}: there must be a row for each of the {n} texts and "
+            f"The teacher's probabilities have the shape {found.shape}: there must be a row for each of the "
+            f"{n} texts and "
             f"a column for each of the {classes} classes, in sorted order."
         )
     if len(found) < n + more:
         raise InputError(
-            f"The teacher's probabilities have no rows for the {more} unlabelled texts: add them after the labelled ones, "
+            f"The teacher's probabilities have no rows for the {more} unlabelled texts: add them after the "
+            "labelled ones, "
             "or leave the unlabelled texts out."
         )
-    wrong = np.flatnonzero(~(np.isfinite(found).all(axis=1) & (found >= 0).all(axis=1) & (abs(found.sum(axis=1) - 1) < 0.01)))
+    wrong = np.flatnonzero(
+        ~(np.isfinite(found).all(axis=1) & (found >= 0).all(axis=1) & (abs(found.sum(axis=1) - 1) < 0.01))
+    )
     if len(wrong):
         raise InputError(
             f"Row number {wrong[0]} of the teacher's probabilities is no distribution (its sum is "

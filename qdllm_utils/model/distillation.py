@@ -38,7 +38,18 @@ TITLES = {
     "pkd": "PKD",
     "teacher": "the teacher",
 }
-ARMS = ("tfidf", "linear", "labels", "probe_8bit", "probe_4bit", "probe_3bit", "probe_2bit", "probe_1bit", "surrogate", "quantum")
+ARMS = (
+    "tfidf",
+    "linear",
+    "labels",
+    "probe_8bit",
+    "probe_4bit",
+    "probe_3bit",
+    "probe_2bit",
+    "probe_1bit",
+    "surrogate",
+    "quantum",
+)
 TIMED_TEXTS = 256
 
 
@@ -103,7 +114,9 @@ class Distilled:
 
         model = self.candidate(name).model
         if model is None:
-            raise InputError("The teacher was given as probabilities, so there is no model of it: choose another candidate.")
+            raise InputError(
+                "The teacher was given as probabilities, so there is no model of it: choose another candidate."
+            )
         return DistilledClassifier.of(model)
 
     def save(self, folder: str | Path, name: str | None = None) -> Path:
@@ -133,8 +146,8 @@ def distil(
     on the labels; class probabilities (N, C), columns in the order of the sorted labels; or None for the labels alone.
     unlabelled: more texts, which the teacher labels for the students; with probabilities as the teacher, these have a
     row for each of them after those of the labelled texts. max_tokens: what a text is cut to, 'auto' for the 95th
-    percentile of the lengths. embedder: `minilm`, `static`, a hub id or a folder, or several with commas. arms: which of
-    ARMS to train. baselines: the four compressed BERTs too. keep_teacher: whether the teacher can be recommended.
+    percentile of the lengths. embedder: `minilm`, `static`, a hub id or a folder, or several with commas. arms: which
+    of ARMS to train. baselines: the four compressed BERTs too. keep_teacher: whether the teacher can be recommended.
     curve: whether to measure what more labels would bring. Raises InputError where the texts or names do not serve.
     """
     start = time.perf_counter()
@@ -174,9 +187,7 @@ def distil(
             add(baseline_candidate(arm, data, teaching, cut, seed, Path(workspace.name)))
     chosen = chosen_among(found, data)
     gained = learning_curve(found[chosen.name], data, pooled, seed, progress) if curve else None
-    return Distilled(
-        data, found, chosen, teaching, cut, seed, gained, time.perf_counter() - start, workspace
-    )
+    return Distilled(data, found, chosen, teaching, cut, seed, gained, time.perf_counter() - start, workspace)
 
 
 def tokens_of(max_tokens: int | str, data: Labelled, name: str) -> int:
@@ -186,7 +197,9 @@ def tokens_of(max_tokens: int | str, data: Labelled, name: str) -> int:
     if isinstance(max_tokens, str) and max_tokens.isdigit():
         max_tokens = int(max_tokens)
     if not isinstance(max_tokens, int) or not 8 <= max_tokens <= embedders.LONGEST:
-        raise InputError(f"max_tokens is {max_tokens!r}: it must be 'auto' or a whole number from 8 to {embedders.LONGEST}.")
+        raise InputError(
+            f"max_tokens is {max_tokens!r}: it must be 'auto' or a whole number from 8 to {embedders.LONGEST}."
+        )
     return max_tokens
 
 
@@ -329,7 +342,9 @@ def chosen_among(found: dict[str, Candidate], data: Labelled) -> choice.Choice:
     labels = data.labels[data.rows["validation"]]
     sizes = {name: candidate.stored_bytes for name, candidate in found.items() if candidate.model is not None}
     if not sizes:
-        raise InputError("No candidate could be trained on these texts: no term occurs in two of them; give more texts.")
+        raise InputError(
+            "No candidate could be trained on these texts: no term occurs in two of them; give more texts."
+        )
     right = {name: candidate.validation.argmax(axis=1) == labels for name, candidate in found.items()}
     return choice.choose(right, sizes, labels == data.majority, "teacher" if "teacher" in found else None)
 

@@ -149,10 +149,14 @@ class Encoder:
                 tokens = {"input_ids": torch.from_numpy(inputs), "attention_mask": torch.from_numpy(mask.astype(int))}
                 tokens = {name: values.to(device) for name, values in tokens.items()}
                 states = model(**tokens, output_hidden_states=not depth)
-                layers = {"middle": states.last_hidden_state} if depth else {
-                    "mean": states.hidden_states[-1],
-                    "middle": states.hidden_states[len(states.hidden_states) // 2],
-                }
+                layers = (
+                    {"middle": states.last_hidden_state}
+                    if depth
+                    else {
+                        "mean": states.hidden_states[-1],
+                        "middle": states.hidden_states[len(states.hidden_states) // 2],
+                    }
+                )
                 weight = tokens["attention_mask"].unsqueeze(-1).float()
                 for name, layer in layers.items():
                     mean = (layer.float() * weight).sum(1) / weight.sum(1).clamp_min(1)
@@ -183,7 +187,9 @@ def frozen(folder: Path, half: bool) -> Any:
         model = AutoModel.from_pretrained(folder, trust_remote_code=False, use_safetensors=True, **shortened)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".:")
-        raise InputError(f"The embedder in {folder.name!r} cannot be loaded ({reason}): save it with save_pretrained.") from error
+        raise InputError(
+            f"The embedder in {folder.name!r} cannot be loaded ({reason}): save it with save_pretrained."
+        ) from error
     finally:
         transformers_logging.set_verbosity(level)
     model.shortened = bool(shortened)

@@ -119,7 +119,9 @@ def of(student: Any) -> Head:
     first = "reduce" if "reduce_weight" in state else "head"
     kept = {name: values for name, values in state.items() if name not in ("centre", "spread")}
     weight, bias = folded(state[f"{first}_weight"], state[f"{first}_bias"], state)
-    arrays = {name: v.astype(np.float32) for name, v in {**kept, f"{first}_weight": weight, f"{first}_bias": bias}.items()}
+    arrays = {
+        name: v.astype(np.float32) for name, v in {**kept, f"{first}_weight": weight, f"{first}_bias": bias}.items()
+    }
     if first == "head":
         return Head("linear", classes, dimension, arrays)
     layers = student.knobs.layers if "angles" in arrays else 0

@@ -41,11 +41,15 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"The folder {name!r} has no config.json: give a folder that distil(...).save wrote.") from None
+        raise InputError(
+            f"The folder {name!r} has no config.json: give a folder that distil(...).save wrote."
+        ) from None
     except ValueError:
         raise InputError(f"config.json in {name!r} is damaged: save the model again.") from None
     if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise InputError(f"The folder {name!r} was not written by distil(...).save: its config.json is of something else.")
+        raise InputError(
+            f"The folder {name!r} was not written by distil(...).save: its config.json is of something else."
+        )
     if config.get("version") != VERSION:
         raise InputError(
             f"The model in {name!r} is of version {config.get('version')}, and this package reads version {VERSION}: "
@@ -62,12 +66,15 @@ def check_files(folder: Path, files: dict[str, str]) -> None:
     for name, wanted in files.items():
         path = folder / name
         if not path.resolve().is_relative_to(folder.resolve()):
-            raise InputError(f"config.json in {folder.name!r} names a file outside the folder ({name!r}): do not use it.")
+            raise InputError(
+                f"config.json in {folder.name!r} names a file outside the folder ({name!r}): do not use it."
+            )
         if not path.is_file():
             raise InputError(f"The model in {folder.name!r} is not whole: {name} is missing; copy or save it again.")
         if file_hash(path) != wanted:
             raise InputError(
-                f"{name} in {folder.name!r} is not the file that was saved (its SHA-256 differs): copy or save it again."
+                f"{name} in {folder.name!r} is not the file that was saved (its SHA-256 differs): copy or "
+                "save it again."
             )
 
 
@@ -87,7 +94,9 @@ def scorer_of(folder: Path, config: dict[str, Any], place: str | None) -> Scorer
         return Transformer(folder / "teacher", config["max_tokens"])
     if config["kind"] == "head":
         return OnEmbedding(found_embedder(folder, config, place), Head(arrays=read_arrays(folder), **config["head"]))
-    raise InputError(f"The model in {folder.name!r} is of the kind {config['kind']!r}, which this package does not know.")
+    raise InputError(
+        f"The model in {folder.name!r} is of the kind {config['kind']!r}, which this package does not know."
+    )
 
 
 def found_embedder(folder: Path, config: dict[str, Any], place: str | None) -> Embedder:
@@ -104,7 +113,8 @@ def found_embedder(folder: Path, config: dict[str, Any], place: str | None) -> E
     found = embedder(name, config["max_tokens"], kept["pooling"])
     if isinstance(found, Encoder) and weights_hash(found.folder) != kept["sha256"]:
         raise InputError(
-            f"The embedder {Path(name).name!r} here is not the one that the model in {folder.name!r} was trained on (its "
+            f"The embedder {Path(name).name!r} here is not the one that the model in {folder.name!r} was "
+            "trained on (its "
             "SHA-256 differs): use the same weights."
         )
     return found

@@ -1,4 +1,4 @@
-"""The whole head as ONNX: embedding (N, d) float32 in, class probabilities (N, C) float32 out, temperature included; float64 inside.
+"""The whole head as ONNX: embedding (N, d) in, calibrated class probabilities (N, C) out, float32; float64 inside.
 
 Written node by node from the head's own arrays; a circuit is a product state, then matrix products, element-wise
 phases and gathers. `checked` holds it against torch before a model is saved.

@@ -30,7 +30,7 @@ class Report:
     def frame(self) -> pd.DataFrame:
         """A row a candidate, smallest first: accuracies with intervals, F1, ECE, bytes, texts a second, difference.
 
-        Accuracies, intervals and ECE between 0 and 1; `difference`, `low_difference` and `high_difference` on validation,
+        Accuracies, intervals and ECE between 0 and 1; `difference`, `low_difference`, `high_difference` on validation,
         from the reference of the choice.
         """
         d = self.distilled
@@ -90,13 +90,16 @@ class Report:
         if not d.choice.told_from_majority:
             largest = d.data.classes[d.data.majority]
             return (
-                f"Nothing can be recommended yet: on {held} validation texts no model that could be chosen is told from "
-                f"always answering {largest!r} (right on {self.majority_accuracy:.3f} of the test texts). The best so far "
+                f"Nothing can be recommended yet: on {held} validation texts no model that could be chosen is "
+                "told from "
+                f"always answering {largest!r} (right on {self.majority_accuracy:.3f} of the test texts). The "
+                "best so far "
                 f"is {row.title}: {facts}. {self.more}"
             )
         if not d.choice.level:
             return (
-                f"Use {row.title} for now: {facts}. It is the best on the {held} validation texts, and these are too few, or "
+                f"Use {row.title} for now: {facts}. It is the best on the {held} validation texts, and these "
+                "are too few, or "
                 f"the models too far apart, for a smaller one to be shown level. {self.more}"
             )
         return f"Use {row.title}: {facts}."
@@ -107,6 +110,9 @@ class Report:
         d = self.distilled
         chosen, difference = d.choice, d.choice.difference
         if chosen.name == chosen.reference:
+            sizes = {name: c.stored_bytes for name, c in d.candidates.items() if c.model is not None}
+            if sizes[chosen.name] == min(sizes.values()):
+                return "the best on validation and the smallest of all"
             return "itself the best on validation, with no smaller model level with it"
         other = "the teacher" if chosen.reference == "teacher" else d.candidates[chosen.reference].title
         if difference.level:
@@ -125,7 +131,8 @@ class Report:
         number = texts_needed(float(np.median(rates)) if rates else 0.1)
         if number <= len(d.data.texts):
             return "More labelled texts narrow the intervals."
-        return f"About {number:,} labelled texts would narrow the intervals to five points; there are {len(d.data.texts):,}."
+        have = f"{len(d.data.texts):,}"
+        return f"About {number:,} labelled texts would narrow the intervals to five points; there are {have}."
 
     def labels_and_predictions(self, name: str | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Class numbers of the test texts, and those predicted by a candidate (default: the recommended)."""

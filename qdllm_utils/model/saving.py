@@ -1,11 +1,11 @@
 """A model as a folder: weights as safetensors, `config.json`, a model card, ONNX, OpenQASM 3; nothing is pickled.
 
-    config.json          what the model is; names every other file that it needs with its SHA-256
-    weights.safetensors  of the head, or of TF-IDF (with vocabulary.json)
-    embedder/            the static token vectors, where these are used
-    teacher/             a whole transformers classifier, where that is the model
-    head.onnx            embedding -> probabilities;  circuit.qasm: the trained circuit of a quantum student
-    README.md            the model card
+config.json          what the model is; names every other file that it needs with its SHA-256
+weights.safetensors  of the head, or of TF-IDF (with vocabulary.json)
+embedder/            the static token vectors, where these are used
+teacher/             a whole transformers classifier, where that is the model
+head.onnx            embedding -> probabilities;  circuit.qasm: the trained circuit of a quantum student
+README.md            the model card
 """
 
 import hashlib
@@ -43,7 +43,9 @@ def save(distilled: Any, candidate: Any, folder: Path) -> Path:
 
     model: TextModel | None = candidate.model
     if model is None:
-        raise InputError("The teacher was given as probabilities, so there is no model of it to save: choose another one.")
+        raise InputError(
+            "The teacher was given as probabilities, so there is no model of it to save: choose another one."
+        )
     folder = make_room(folder.expanduser())
     scorer = model.scorer
     if isinstance(scorer, Tfidf):
@@ -86,7 +88,9 @@ def make_room(folder: Path) -> Path:
         except (OSError, ValueError, KeyError, TypeError):
             files = []
         if not files:
-            raise InputError(f"The folder {folder.name!r} holds other files: give a new or an empty folder for the model.")
+            raise InputError(
+                f"The folder {folder.name!r} holds other files: give a new or an empty folder for the model."
+            )
         for name in files:
             (folder / name).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)

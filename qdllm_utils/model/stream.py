@@ -1,8 +1,8 @@
 """Classify a file of any length in bounded memory: text lines, CSV, TSV or JSONL in and out, the order kept.
 
-    txt     one text a line; one class a line comes out, an empty line for an empty line
-    csv     all columns come out again, with `prediction` and `probability` beside them
-    jsonl   the same for objects; a line that is a bare string is a text
+txt     one text a line; one class a line comes out, an empty line for an empty line
+csv     all columns come out again, with `prediction` and `probability` beside them
+jsonl   the same for objects; a line that is a bare string is a text
 """
 
 import contextlib
@@ -51,8 +51,8 @@ def opened(path: str, encoding: str) -> Iterator[IO[str]]:
     file = Path(path).expanduser()
     if not file.is_file():
         raise InputError(f"There is no file {path!r}: give a file of texts, or - for standard input.")
-    stream: IO[bytes] = gzip.open(file) if file.suffix == ".gz" else open(file, "rb")
-    with stream, io.TextIOWrapper(stream, encoding=encoding, newline="") as text:
+    opening: Any = gzip.open if file.suffix == ".gz" else open
+    with opening(file, "rb") as stream, io.TextIOWrapper(stream, encoding=encoding, newline="") as text:
         yield text
 
 
@@ -109,12 +109,15 @@ class Records:
         wanted = self.column or ("text" if len(self.columns) > 1 else (self.columns or ["text"])[0])
         if self.columns.count(wanted) != 1:
             raise InputError(
-                f"{self.name} must have one column {wanted!r}; found: {', '.join(self.columns) or 'none'}; name the column of "
+                f"{self.name} must have one column {wanted!r}; found: {', '.join(self.columns) or 'none'}; "
+                "name the column of "
                 "the texts with text_column, and the separator if it is not a comma."
             )
         clash = [name for name in ADDED if name in self.columns]
         if clash:
-            raise InputError(f"{self.name} has a column {clash[0]!r} already: rename it, for it would be written twice.")
+            raise InputError(
+                f"{self.name} has a column {clash[0]!r} already: rename it, for it would be written twice."
+            )
         return wanted
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
@@ -131,7 +134,7 @@ class Records:
 
     def from_table(self) -> Iterator[tuple[str, list[str]]]:
         """The rows of CSV or TSV; empty lines between them are no rows."""
-        place = self.columns.index(self.column)
+        place = self.columns.index(str(self.column))
         try:
             for row in self.table:
                 if not row:
@@ -143,7 +146,9 @@ class Records:
                     )
                 yield row[place], row
         except csv.Error as error:
-            raise InputError(f"{self.name}, line {self.line}: a quote is not closed or is misplaced ({error}).") from None
+            raise InputError(
+                f"{self.name}, line {self.line}: a quote is not closed or is misplaced ({error})."
+            ) from None
 
     def from_json(self, line: str) -> tuple[str, dict[str, Any]]:
         """One line of JSONL."""
@@ -154,11 +159,15 @@ class Records:
             raise InputError(f"{self.name}, line {self.line}, is not JSON: each line must be one object.") from None
         record = {wanted: found} if isinstance(found, str) else found
         if not isinstance(record, dict) or not isinstance(record.get(wanted), str):
-            raise InputError(f"{self.name}, line {self.line}: there is no string {wanted!r} in it; name it with text_column.")
+            raise InputError(
+                f"{self.name}, line {self.line}: there is no string {wanted!r} in it; name it with text_column."
+            )
         return record[wanted], record
 
 
-def write(out: IO[str], kind: str, records: Records, batch: list[tuple[str, Any]], labels: list[Any], chances: list[float]) -> None:
+def write(
+    out: IO[str], kind: str, records: Records, batch: list[tuple[str, Any]], labels: list[Any], chances: list[float]
+) -> None:
     """One batch in the output's format."""
     if kind == "txt":
         out.writelines(f"{label}\n" for label in labels)

@@ -1,4 +1,4 @@
-"""The teacher's part: fine-tuned here on the user's labels, or given as probabilities; and the four compressed BERTs."""
+"""The teacher: fine-tuned here on the user's labels, or given as probabilities; and the four compressed BERTs."""
 
 import time
 from dataclasses import dataclass
@@ -44,9 +44,7 @@ def spec_of(name: str, n_train: int, seed: int) -> Any:
     return TeacherSpec(name, pretrained.identity(hub_name(name)), targets, 16, 5e-4, epochs, 32, seed=seed)
 
 
-def taught(
-    teacher: Any, data: Labelled, max_tokens: int, seed: int, workspace: Path, progress: bool
-) -> Taught:
+def taught(teacher: Any, data: Labelled, max_tokens: int, seed: int, workspace: Path, progress: bool) -> Taught:
     """Fine-tune the teacher on the training texts and let it score every text, or take the probabilities given."""
     if data.probabilities is not None:
         return Taught("probabilities given", logits_of(data.probabilities), None, 0, 0.0)
@@ -73,9 +71,7 @@ def taught(
     )
 
 
-def compressed(
-    arm: str, data: Labelled, teaching: Taught, max_tokens: int, seed: int, folder: Path
-) -> Transformer:
+def compressed(arm: str, data: Labelled, teaching: Taught, max_tokens: int, seed: int, folder: Path) -> Transformer:
     """Train one of BASELINES in its small size on the teacher's outputs, and write it as a transformers folder."""
     import torch
     from transformers import AutoTokenizer
@@ -92,7 +88,10 @@ def compressed(
     tokenizer = AutoTokenizer.from_pretrained(locate(size.source), trust_remote_code=False)
     read = tokenizer(data.everything, padding="longest", truncation=True, max_length=max_tokens, return_tensors="pt")
     tokens = {"input_ids": read["input_ids"], "attention_mask": read["attention_mask"]}
-    columns = {"labels": torch.from_numpy(data.with_teacher(teaching.logits)), "teacher": torch.tensor(teaching.logits).float()}
+    columns = {
+        "labels": torch.from_numpy(data.with_teacher(teaching.logits)),
+        "teacher": torch.tensor(teaching.logits).float(),
+    }
     with quiet():
         if teacher is not None and student.same_family:
             columns |= student.teacher_columns(teacher, tokens)

@@ -52,7 +52,7 @@ class TextModel:
 
 def checked_texts(texts: Any) -> list[str]:
     """A list of strings from a list, tuple, array or column of texts; raises InputError for anything else."""
-    if isinstance(texts, str | bytes) or not isinstance(texts, Sequence) and not hasattr(texts, "__array__"):
+    if isinstance(texts, str | bytes) or (not isinstance(texts, Sequence) and not hasattr(texts, "__array__")):
         raise InputError(f"Texts must be a list of strings, not one {type(texts).__name__}: put it in a list.")
     if len(getattr(texts, "shape", (0,))) != 1:
         raise InputError(f"Texts must be one column of strings, not an array of shape {texts.shape}: pass one column.")
@@ -60,7 +60,8 @@ def checked_texts(texts: Any) -> list[str]:
     for number, text in enumerate(found):
         if not isinstance(text, str):
             raise InputError(
-                f"Text number {number} is {text!r}, of type {type(text).__name__}: every text must be a string; fill in "
+                f"Text number {number} is {text!r}, of type {type(text).__name__}: every text must be a "
+                "string; fill in "
                 "or leave out what is missing."
             )
     return [str(text) for text in found]

@@ -1,4 +1,4 @@
-"""Training of the candidates that read an embedding, all alike: preset tuned, three learning rates, best on validation."""
+"""Training of the candidates that read an embedding, all alike: preset tuned, the best of three learning rates."""
 
 import contextlib
 import io
@@ -80,7 +80,9 @@ def train_head(
     data = {
         "features": torch.from_numpy(np.asarray(features, np.float32)),
         "labels": torch.from_numpy(labels),
-        "teacher": torch.from_numpy(np.asarray(np.zeros((len(labels), classes)) if teacher is None else teacher, np.float32)),
+        "teacher": torch.from_numpy(
+            np.asarray(np.zeros((len(labels), classes)) if teacher is None else teacher, np.float32)
+        ),
     }
     held = {
         "features": torch.from_numpy(np.asarray(validation[0], np.float32)),

@@ -23,7 +23,9 @@ SHOWN_CLASSES = 40
 def settings(namespace: dict[str, Any]) -> Parameters:
     """The notebook's parameters, checked; an empty file name is refused, and never taken for no file."""
     if isinstance(namespace.get("csv"), str) and not namespace["csv"].strip():
-        raise InputError("csv is empty: give the path of your file of texts, or leave the parameter out for an example.")
+        raise InputError(
+            "csv is empty: give the path of your file of texts, or leave the parameter out for an example."
+        )
     parameters = read_parameters(namespace)
     teacher = parameters.values["teacher"]
     if teacher not in (None, LABELS):
@@ -39,7 +41,9 @@ def read(parameters: Parameters) -> OwnTexts:
     """The user's texts, or, without a file, generated demo texts."""
     p = parameters.values
     if p["csv"] is not None:
-        return read_own_file(p["csv"], p["text_column"], p["label_column"], p["separator"], p["encoding"], unlabelled=True)
+        return read_own_file(
+            p["csv"], p["text_column"], p["label_column"], p["separator"], p["encoding"], unlabelled=True
+        )
     import tempfile
     from pathlib import Path
 
@@ -141,7 +145,15 @@ def candidates(distilled: Distilled, parameters: Parameters) -> HTML:
     report = Report(distilled)
     data = distilled.data
     other = "the teacher" if distilled.choice.reference == "teacher" else "the best"
-    heads = ["model", "test accuracy", "macro F1", f"on validation, from {other}", "ECE", "bytes, text to class", "texts a second"]
+    heads = [
+        "model",
+        "test accuracy",
+        "macro F1",
+        f"on validation, from {other}",
+        "ECE",
+        "bytes, text to class",
+        "texts a second",
+    ]
     lines = []
     for row in report.frame.itertuples():
         known = row.bytes == row.bytes
@@ -215,7 +227,17 @@ def confusion(axis: Any, distilled: Distilled) -> None:
     names = [str(name)[:18] for name in distilled.data.classes]
     few = len(names) <= 12
     labels = names if len(names) <= SHOWN_CLASSES else False
-    sns.heatmap(counts, annot=few, fmt="d", cbar=False, square=True, cmap="Blues", ax=axis, xticklabels=labels, yticklabels=labels)
+    sns.heatmap(
+        counts,
+        annot=few,
+        fmt="d",
+        cbar=False,
+        square=True,
+        cmap="Blues",
+        ax=axis,
+        xticklabels=labels,
+        yticklabels=labels,
+    )
     axis.set(xlabel="predicted", ylabel="label", title="test texts of the recommended model")
 
 
@@ -227,7 +249,13 @@ def calibration(axis: Any, distilled: Distilled) -> None:
     for x, y, n in zip(found.confidence, found.accuracy, found.texts, strict=True):
         axis.annotate(f"{n}", (x, y), textcoords="offset points", xytext=(4, -12), fontsize="small")
     title = f"calibration: ECE {found.ece:.3f} at T = {distilled.candidate().temperature:.2f}"
-    axis.set(xlabel="probability of the predicted class", ylabel="share that is right", title=title, xlim=(0, 1.02), ylim=(0, 1.04))
+    axis.set(
+        xlabel="probability of the predicted class",
+        ylabel="share that is right",
+        title=title,
+        xlim=(0, 1.02),
+        ylim=(0, 1.04),
+    )
 
 
 def against(axis: Any, frame: Any, column: str, label: str) -> None:
@@ -249,6 +277,10 @@ def against(axis: Any, frame: Any, column: str, label: str) -> None:
             label=row.title,
         )
     axis.set(xscale="log", xlabel=label, ylabel="test accuracy")
+    low, high = axis.get_xlim()
+    axis.set_xlim(
+        min(low, high / 100), high
+    )  # over less than two powers of ten the marks of a logarithmic axis collide
 
 
 def gains(axis: Any, distilled: Distilled) -> None:
@@ -260,7 +292,9 @@ def gains(axis: Any, distilled: Distilled) -> None:
         return
     mean = curve.accuracy.mean(axis=1)
     axis.errorbar(curve.texts, mean, yerr=curve.accuracy.std(axis=1, ddof=1), marker="o", capsize=3)
-    axis.set(xscale="log", xlabel="training texts", ylabel="test accuracy", title=f"more labels ({curve.arm}, labels alone)")
+    axis.set(
+        xscale="log", xlabel="training texts", ylabel="test accuracy", title=f"more labels ({curve.arm}, labels alone)"
+    )
     axis.set_xticks(curve.texts, [f"{number:,}" for number in curve.texts])
     axis.minorticks_off()
 

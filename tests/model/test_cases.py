@@ -21,7 +21,9 @@ def baseline(texts, labels):
     rows = np.arange(len(texts))
     train, rest = train_test_split(rows, test_size=0.4, stratify=labels, random_state=0)
     _, test = train_test_split(rest, test_size=0.5, stratify=[labels[i] for i in rest], random_state=0)
-    model = make_pipeline(TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4)), LogisticRegression(C=10, max_iter=500))
+    model = make_pipeline(
+        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4)), LogisticRegression(C=10, max_iter=500)
+    )
     model.fit([texts[i] for i in train], [labels[i] for i in train])
     return model.score([texts[i] for i in test], [labels[i] for i in test])
 
@@ -34,7 +36,9 @@ def test_recommendation_is_no_worse_than_an_independent_baseline(name, monkeypat
     table = pd.read_csv(path).drop_duplicates("text")
     monkeypatch.setattr(training, "STEPS", 200)
     texts, labels = table.text.tolist(), table.label.tolist()
-    found = distil(texts, labels, None, embedder="static", curve=False, progress=False, arms=("tfidf", "linear", "probe_1bit"))
+    found = distil(
+        texts, labels, None, embedder="static", curve=False, progress=False, arms=("tfidf", "linear", "probe_1bit")
+    )
     row = found.report.frame.set_index("name").loc[found.recommended]
     theirs = baseline(found.data.texts, [found.data.classes[label] for label in found.data.labels])
     assert row.high >= theirs - 0.02

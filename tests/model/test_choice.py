@@ -33,7 +33,12 @@ def test_wilson_interval_of_all_right():
 
 
 def test_smallest_level_model_is_chosen_and_not_the_best():
-    right = {"teacher": answers(400), "small": answers(400, 1, 2), "middle": answers(400), "tiny": answers(400, *range(60))}
+    right = {
+        "teacher": answers(400),
+        "small": answers(400, 1, 2),
+        "middle": answers(400),
+        "tiny": answers(400, *range(60)),
+    }
     sizes = {"teacher": 1000, "middle": 100, "small": 10, "tiny": 1}
     found = choose(right, sizes, answers(400, *range(200)), "teacher")
     assert found.name == "small" and found.level and found.told_from_majority and found.reference == "teacher"

@@ -82,8 +82,13 @@ def test_classes_keep_their_type_and_their_place_whatever_the_order(labelled):
 
 @pytest.mark.parametrize(
     ("texts", "mention"),
-    [("one text", "list of strings"), ([["a"], ["b"]], "Text number 0"), (["a", None], "Text number 1"),
-     (np.zeros((3, 2)), "shape"), ([1.0], "float")],
+    [
+        ("one text", "list of strings"),
+        ([["a"], ["b"]], "Text number 0"),
+        (["a", None], "Text number 1"),
+        (np.zeros((3, 2)), "shape"),
+        ([1.0], "float"),
+    ],
 )
 def test_what_is_no_list_of_texts_is_refused(distilled, texts, mention, refused):
     with refused(mention):

@@ -120,7 +120,14 @@ def test_card_and_config_say_what_the_model_is(distilled, tmp_path):
     assert config["embedder"]["sha256"] and "all-MiniLM-L6-v2" in config["embedder"]["model"]
     card = (folder / "README.md").read_text()
     row = distilled.report.frame.set_index("name").loc["quantum"]
-    for part in (distilled.report.data_hash, f"{row.accuracy:.3f}", f"{row.low:.3f}", "Controls", "limits", "zinc & co"):
+    for part in (
+        distilled.report.data_hash,
+        f"{row.accuracy:.3f}",
+        f"{row.low:.3f}",
+        "Controls",
+        "limits",
+        "zinc & co",
+    ):
         assert part in card
     assert str(tmp_path) not in card + json.dumps(config)
 
