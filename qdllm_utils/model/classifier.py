@@ -45,7 +45,8 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(self, texts: Any, labels: Any) -> "DistilledClassifier":
         """Split off validation texts, train the candidates, keep the recommended one."""
-        from qdllm_utils.model.distillation import ARMS, distil
+        from qdllm_utils.model.candidates import ARMS
+        from qdllm_utils.model.distillation import distil
 
         arms = ARMS if self.kind == "auto" else (self.kind,)
         distilled = distil(

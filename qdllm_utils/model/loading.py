@@ -9,10 +9,12 @@ import numpy as np
 from qdcircuits.errors import InputError
 from qdllm_utils.model import tfidf
 from qdllm_utils.model.classifier import DistilledClassifier
-from qdllm_utils.model.embedders import STATIC, Embedder, Encoder, Static, embedder, weights_hash
+from qdllm_utils.model.embedders import Embedder, Encoder, embedder
 from qdllm_utils.model.heads import Head
 from qdllm_utils.model.saving import FORMAT, VERSION, VOCABULARY, WEIGHTS, file_hash
+from qdllm_utils.model.static import Static
 from qdllm_utils.model.text_model import OnEmbedding, Scorer, TextModel
+from qdllm_utils.model.tokens import STATIC, weights_hash
 from qdllm_utils.model.transformer import Transformer
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from qdcircuits.errors import InputError
-from qdllm_utils.model.embedders import Static
+from qdllm_utils.model.static import Static
 from qdllm_utils.model.text_model import OnEmbedding, TextModel
 from qdllm_utils.model.tfidf import Tfidf
 from qdllm_utils.model.transformer import Transformer

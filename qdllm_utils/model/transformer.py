@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qdllm_utils.model.embedders import in_batches
+from qdllm_utils.model.tokens import in_batches
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_union
 
 from qdllm_utils.model import load
-from qdllm_utils.model.distillation import ARMS
+from qdllm_utils.model.candidates import ARMS
 from qdllm_utils.model.onnx_head import session
 from tests.model.conftest import NAMES
 
