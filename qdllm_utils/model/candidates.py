@@ -13,7 +13,7 @@ from qdllm_utils.model.data import Labelled
 from qdllm_utils.model.embedders import Embedder
 from qdllm_utils.model.teacher import Taught, compressed
 from qdllm_utils.model.text_model import OnEmbedding, TextModel
-from qdllm_utils.model.training import train_head
+from qdllm_utils.model.training import fitting_threads, train_head
 
 TITLES = {
     "tfidf": "TF-IDF + logistic regression",
@@ -119,7 +119,8 @@ def embedded(name: str, max_tokens: int, data: Labelled, progress: bool) -> tupl
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    found = embedders.embedder(name, max_tokens).poolings(data.everything, progress)
+    with fitting_threads():
+        found = embedders.embedder(name, max_tokens).poolings(data.everything, progress)
     train, validation = data.rows["train"], data.rows["validation"]
     right = {}
     for pooling, features in found.items() if len(found) > 1 else ():

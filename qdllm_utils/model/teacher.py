@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qdllm_utils.model.data import Labelled
-from qdllm_utils.model.training import logits_of, quiet, say
+from qdllm_utils.model.training import fitting_threads, logits_of, quiet, say
 from qdllm_utils.model.transformer import Transformer
 
 BASELINES = ("tinybert", "minillm", "distilbert", "pkd")
@@ -57,7 +57,7 @@ def taught(teacher: Any, data: Labelled, max_tokens: int, seed: int, workspace: 
     start = time.perf_counter()
     labels = np.concatenate([data.labels, np.zeros(len(data.unlabelled), int)])  # of the unlabelled: never read
     folder = workspace / "teacher"
-    with quiet():
+    with quiet(), fitting_threads():
         output = fine_tune(spec, data.everything, labels, data.rows, len(data.classes), max_tokens, folder)
     shown = Path(name).name if pretrained.looks_like_path(name) else name
     return Taught(
@@ -92,7 +92,7 @@ def compressed(arm: str, data: Labelled, teaching: Taught, max_tokens: int, seed
         "labels": torch.from_numpy(data.with_teacher(teaching.logits)),
         "teacher": torch.tensor(teaching.logits).float(),
     }
-    with quiet():
+    with quiet(), fitting_threads():
         if teacher is not None and student.same_family:
             columns |= student.teacher_columns(teacher, tokens)
         words = student.model.bert.embeddings.word_embeddings.weight.detach().clone()

@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,6 +41,30 @@ def one_thread() -> Iterator[None]:
     try:
         with threadpool_limits(1, user_api="blas"):
             yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def fitting_threads() -> Iterator[None]:
+    """All threads, or one where that is faster: beside other work, threads that wait for each other cost minutes.
+
+    Timed on products of the size that a small encoder makes.
+    """
+    import torch
+
+    threads, seconds = torch.get_num_threads(), {}
+    left, right = torch.ones(512, 384), torch.ones(384, 1536)
+    try:
+        for number in (threads, 1):
+            torch.set_num_threads(number)
+            for repeat in range(25):
+                if repeat == 5:  # the first ones warm up
+                    start = time.perf_counter()
+                torch.nn.functional.gelu(left @ right)
+            seconds[number] = time.perf_counter() - start
+        torch.set_num_threads(min(seconds, key=lambda number: seconds[number]))
+        yield
     finally:
         torch.set_num_threads(threads)
 

@@ -88,7 +88,6 @@ def test_a_teacher_from_a_folder_is_tuned_kept_and_loaded_again(tiny, tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(folder / "teacher")
     wanted = plain(**tokenizer(words[0], truncation=True, max_length=24, return_tensors="pt")).logits.detach().numpy()
     assert np.abs(Transformer(folder / "teacher", 24).logits(words[:1]) - wanted).max() < 1e-5
-    )
 
 
 def test_an_embedder_of_ones_own_folder(tiny, tmp_path, refused):
