@@ -134,7 +134,7 @@ def answer(distilled: Distilled, parameters: Parameters) -> HTML:
     if never:
         names = ", ".join(html.escape(str(name)) for name in never)
         warning = f"<br><strong>Never predicted on the test texts: {names}.</strong>"
-    return HTML(f'<div class="qd-verdict">{html.escape(report.answer)}{warning}{stamp}</div>')
+    return HTML(f'<div class="qd-answer"><strong>{html.escape(report.answer)}</strong>{warning}{stamp}</div>')
 
 
 def candidates(distilled: Distilled, parameters: Parameters) -> HTML:
