@@ -10,7 +10,7 @@ from qdcircuits.errors import InputError
 from qdllm_utils.model.data import Labelled
 from qdllm_utils.model.distillation import Distilled, distil, tokens_of
 from qdllm_utils.model.report import Report, size
-from qdllm_utils.model.training import say
+from qdllm_utils.model.training import fitting_threads, say
 from qdllm_utils.parameters import Parameters, read_parameters
 from qdllm_utils.show.html_table import DEMO, HTML, cell, head, line, table
 from qdllm_utils.texts.own_file import OwnTexts, read_own_file
@@ -114,9 +114,10 @@ def estimate(own: OwnTexts, p: dict[str, Any], tuned: bool) -> None:
     data = Labelled(list(own.texts), own.labels, list(own.classes), [], {}, None, 0, 0)
     encoder = embedder(name, tokens_of(p["max_tokens"], data, name))
     encoder.poolings(texts[:8])
-    start = time.perf_counter()
-    encoder.poolings(texts)
-    each = (time.perf_counter() - start) / len(texts)
+    with fitting_threads():
+        start = time.perf_counter()
+        encoder.poolings(texts)
+        each = (time.perf_counter() - start) / len(texts)
     passes = 1.0
     if tuned:  # a step of fine-tuning costs three forward passes; validation and the last pass one each
         epochs = spec_of("minilm", int(0.6 * len(own.texts)), p["seed"]).epochs
