@@ -8,12 +8,15 @@ Gates are moved past one another only where they commute (different qubits, or b
 is the most significant bit of a basis state.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from qdcircuits.ansatz import Circuit, Gate
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 KINDS = {"RX": "rotation", "RY": "rotation", "RZ": "diagonal", "RZZ": "diagonal", "CNOT": "permutation"}
 
@@ -55,6 +58,8 @@ def program(circuit: Circuit) -> list[Step]:
 
 def signs(n_qubits: int) -> Tensor:
     """The eigenvalue of Z_j on each basis state x, (2^n, n): +1 where bit j of x is 0, -1 where it is 1."""
+    import torch  # not above: a saved student is run by numpy, where no torch need be installed
+
     states = torch.arange(2**n_qubits)
     bits = torch.stack([(states >> (n_qubits - 1 - j)) & 1 for j in range(n_qubits)], dim=1)
     return 1 - 2 * bits
@@ -62,6 +67,8 @@ def signs(n_qubits: int) -> Tensor:
 
 def cnot_gather(n_qubits: int, gates: list[Gate]) -> Tensor:
     """The index g, (2^n,), with new_state[x] = old_state[g[x]] after the CNOTs in time order."""
+    import torch
+
     source = torch.arange(2**n_qubits)
     for gate in reversed(gates):
         control, target = (n_qubits - 1 - wire for wire in gate.wires)

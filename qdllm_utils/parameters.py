@@ -80,9 +80,10 @@ def read_parameters(namespace: dict[str, Any]) -> Parameters:
         choose(values["scale"], SCALES, "scale")
     for name in (values.get("tasks") or "all").split(","):
         choose(name.strip(), [*TASKS, "all"], "task")
-    if "teacher" in values:
+    # a page without a scale is a user's own (own_texts): it knows more teachers and embedders, and checks them itself
+    if "teacher" in values and "scale" in values:
         check_teacher(values["teacher"])
-    if values.get("embedder") is not None:
+    if values.get("embedder") is not None and "scale" in values:
         check_embedder(values["embedder"])
     if values.get("seeds") is not None and not 1 <= values["seeds"] <= 1000:
         raise InputError(f"seeds is {values['seeds']}: it must be a whole number from 1 to 1000.")

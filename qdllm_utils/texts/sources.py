@@ -1,12 +1,10 @@
-"""The three tasks' texts, and anybody's CSV: found, verified, cleaned and split.
+"""The three tasks' texts, and anybody's own file: found, verified, cleaned and split.
 
 The authors' files are looked for in `data_dir`, then in the environment variable QDLLM_DATA, then in the
 user's cache; `fetch()` puts them into the cache from the published commit, each checked by its SHA-256.
 """
 
-import csv
 import hashlib
-import io
 import os
 from collections import defaultdict
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import numpy as np
 
 from qdcircuits.errors import InputError
 from qdllm_utils.config import TASKS, Scale, Task
+from qdllm_utils.texts.own_file import OwnTexts, read_own_file
 
 COMMIT = "ced114d633d1e8c002e0e4c5a0cac9aa000bacad"
 PUBLISHED = f"https://raw.githubusercontent.com/Lilingxiao-bupt/QD-LLM/{COMMIT}/Dataset/"
@@ -125,41 +124,6 @@ def read_authors(task: Task, data_dir: str | None) -> list[tuple[str, str]]:
     return rows
 
 
-def read_csv(path: str) -> tuple[list[tuple[str, str]], str]:
-    """(text, label) rows and the fingerprint of a UTF-8 CSV file with the columns text and label."""
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise InputError(f"There is no file {path!r}: pass a CSV with the columns text and label.")
-    raw = file.read_bytes()
-    try:
-        content = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise InputError(f"{file.name} is not UTF-8 (line {line}): save it as UTF-8.") from None
-    reader = csv.DictReader(io.StringIO(content, newline=""))
-    columns = reader.fieldnames or []
-    if "text" not in columns or "label" not in columns:
-        found = ", ".join(columns) or "none"
-        raise InputError(f"{file.name} must have the columns text and label in its first line; found: {found}.")
-    rows = []
-    try:
-        for number, row in enumerate(reader, start=1):
-            text, label = ((row[column] or "").strip() for column in ("text", "label"))
-            if None in row:
-                raise InputError(
-                    f"{file.name}, row {number}: more values than columns; put texts with commas in quotes."
-                )
-            if not text or not label:
-                missing = "label" if text else "text"
-                raise InputError(f"{file.name}, row {number}: the {missing} is empty; fill it in or remove the row.")
-            rows.append((text, label))
-    except csv.Error as error:
-        raise InputError(f"{file.name}, line {reader.line_num}, is not CSV ({error}): check its quotes.") from None
-    if len({label for _, label in rows}) < 2:
-        raise InputError(f"{file.name} has {len(rows)} rows and fewer than two labels: two classes are needed.")
-    return rows, digest(raw)
-
-
 def same_text(text: str) -> str:
     """What two texts are compared by: case and spacing ignored, as an uncased tokeniser reads them."""
     return " ".join(text.lower().split())
@@ -187,32 +151,48 @@ def clean(rows: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], int, int]
 
 @dataclass(frozen=True)
 class Source:
-    """Where a corpus comes from: a task at a scale, or a CSV file (`path`).
+    """Where a corpus comes from: a task at a scale, or a user's own file (`path`), of which every text is taken.
 
     Its fingerprint is known without the authors' files (their hashes are published), so that rows in the
-    store can be found without them; `load()` reads and cleans the texts.
+    store can be found without them; `corpus` reads and cleans the texts. text_column, label_column, separator,
+    encoding, unlabelled: of an own file (see `read_own_file`).
     """
 
     task: str
     scale: Scale
     data_dir: str | None = None
     path: str | None = None
+    text_column: str | None = None
+    label_column: str | None = None
+    separator: str | None = None
+    encoding: str | None = None
+    unlabelled: bool = False
 
     @property
     def kind(self) -> str:
         """Who wrote the texts: csv, generated or authors."""
-        return "csv" if self.path else "generated" if self.scale.generated else "authors"
+        return "csv" if self.path is not None else "generated" if self.scale.generated else "authors"
 
     @property
     def title(self) -> str:
-        """The task's title, or the CSV file's name."""
-        return Path(self.path).stem if self.path else TASKS[self.task].title
+        """The task's title, or the own file's name."""
+        return TASKS[self.task].title if self.path is None else Path(self.path).stem
+
+    @cached_property
+    def own(self) -> OwnTexts:
+        """The user's own file, read and checked; an InputError where there is none."""
+        if self.path is None:
+            raise InputError("The texts come from no file of one's own: pass `csv` with the path of one.")
+        return read_own_file(
+            self.path, self.text_column, self.label_column, self.separator, self.encoding, self.unlabelled
+        )
 
     @cached_property
     def rows(self) -> list[tuple[str, str]]:
-        """The raw (text, label) rows."""
-        if self.path:
-            return read_csv(self.path)[0]
+        """The raw (text, label) rows; of an own file those that are used."""
+        if self.path is not None:
+            own = self.own
+            return [(text, own.classes[label]) for text, label in zip(own.texts, own.labels, strict=True)]
         if self.scale.generated:
             from qdllm_utils.texts import corpora
 
@@ -225,16 +205,21 @@ class Source:
         """A hash that identifies the raw texts and labels."""
         if self.kind == "authors":
             return authors_fingerprint(TASKS[self.task])
-        if self.path:
-            return read_csv(self.path)[1]
+        if self.path is not None:
+            return self.own.fingerprint
         return digest("\n".join(f"{label}\t{text}" for text, label in self.rows).encode())
 
     @cached_property
     def corpus(self) -> Corpus:
-        """The texts, cleaned, and thinned to the scale's max_texts (evenly, always the same ones)."""
+        """The texts, cleaned, and thinned to the scale's max_texts (evenly, always the same ones).
+
+        An own file is never thinned: all its texts are taken, whatever the scale.
+        """
+        if self.path is not None:
+            own = self.own
+            return Corpus(self.title, own.texts, own.labels, own.classes, own.duplicates, own.contradictions)
         rows, duplicates, contradictions = clean(self.rows)
-        present = {label for _, label in rows}
-        classes = tuple(sorted(present)) if self.path else TASKS[self.task].classes
+        classes = TASKS[self.task].classes
         rows = thin(rows, self.scale.max_texts, len(classes))
         labels = np.array([classes.index(label) for _, label in rows], dtype=int)
         smallest = min(np.bincount(labels, minlength=len(classes)), default=0)

@@ -34,12 +34,19 @@ class TeacherOutput:
 
 
 def fine_tune(
-    spec: TeacherSpec, texts: list[str], labels: np.ndarray, rows: dict[str, np.ndarray], classes: int
+    spec: TeacherSpec,
+    texts: list[str],
+    labels: np.ndarray,
+    rows: dict[str, np.ndarray],
+    classes: int,
+    max_tokens: int = MAX_TOKENS,
+    save_to: Path | None = None,
 ) -> TeacherOutput:
     """Fine-tune a model on rows["train"], keep its best validation epoch, merge, and run it on all texts.
 
     labels: a class a text (N,), or class probabilities (N, C) to be learnt by cross-entropy against them, which is
-    how an embedder learns from a teacher.
+    how an embedder learns from a teacher. max_tokens: what a text is cut to. save_to: a folder for the merged model
+    and its tokeniser.
     """
     from peft import LoraConfig, TaskType, get_peft_model, get_peft_model_state_dict
     from transformers import DataCollatorWithPadding, Trainer
@@ -60,7 +67,7 @@ def fine_tune(
             config.target_modules = "all-linear"
             peft_model = get_peft_model(model, config)
         encoded = [
-            {**tokenizer(text, truncation=True, max_length=MAX_TOKENS), "labels": label.tolist()}
+            {**tokenizer(text, truncation=True, max_length=max_tokens), "labels": label.tolist()}
             for text, label in zip(texts, labels, strict=True)
         ]
         trainer: Any = Trainer(
@@ -86,6 +93,9 @@ def fine_tune(
             raise RuntimeError("transformers returned the texts in another order than they were given in.")
         logits = output_of_all.predictions.astype(np.float32)
         parameters = sum(p.numel() for p in trainer.model.parameters())
+        if save_to is not None:
+            trainer.model.save_pretrained(save_to)
+            tokenizer.save_pretrained(save_to)
     return TeacherOutput(logits, parameters, lora_parameters, adapter)
 
 

@@ -1,24 +1,21 @@
-"""The texts: found, verified, cleaned and split; any CSV; and the authors' data as the specification counts it."""
+"""The texts: found, verified, cleaned and split; an own file; and the authors' data as the specification counts it."""
 
-import csv
 import functools
 import hashlib
 import http.server
-import io
 import threading
 from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qdllm_utils.config import SCALES, TASKS
 from qdllm_utils.texts import sources
-from qdllm_utils.texts.sources import Source, clean, find_folder, read_authors, read_csv, split
+from qdllm_utils.texts.sources import Source, clean, find_folder, read_authors, split
 
 EMOTION = TASKS["emotion"]
 CPU = SCALES["cpu"]
@@ -91,109 +88,29 @@ def test_the_seed_alone_decides_a_split():
         assert not np.array_equal(np.sort(rows), np.sort(other[part]))
 
 
-# --- CSV files --------------------------------------------------------------------------------------------
-
-
-def csv_file(folder: Path, content: str | bytes, name: str = "own.csv") -> str:
-    path = folder / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return str(path)
-
-
-CELL = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1).filter(str.strip)
-
-
-@settings(deadline=None)
-@given(texts=st.lists(st.one_of(CELL, st.just('he said "no",\nand left')), min_size=2, max_size=6))
-def test_any_text_in_a_csv_comes_back_as_csv_and_pandas_read_it(tmp_path_factory, texts):
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)
-    labels = [f"class {number % 2}" for number in range(len(texts))]
-    writer.writerows([("id", "text", "label"), *zip(range(len(texts)), texts, labels, strict=True)])
-    path = csv_file(tmp_path_factory.mktemp("csv"), buffer.getvalue())
-    rows, fingerprint = read_csv(path)
-    frame = pandas.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    assert [text for text, _ in rows] == [text.strip() for text in texts] == list(frame["text"].str.strip())
-    assert [label for _, label in rows] == labels
-    assert fingerprint == sha256(Path(path).read_bytes())
-
-
-def test_a_byte_order_mark_as_excel_writes_it_is_no_part_of_the_header(tmp_path):
-    path = csv_file(tmp_path, "text,label\r\ngrün,a\r\nrot,b\r\n".encode("utf-8-sig"))
-    assert read_csv(path)[0] == [("grün", "a"), ("rot", "b")]
-
-
-@pytest.mark.parametrize(
-    ("content", "mentions"),
-    [
-        ("", ("own.csv", "columns text and label", "none")),
-        ("text;label\na;x\nb;y\n", ("columns text and label", "text;label")),
-        ("text,class\na,x\nb,y\n", ("columns text and label", "text, class")),
-        ("text,label\n", ("0 rows", "two classes")),
-        ("text,label\na,x\nb,x\n", ("2 rows", "two classes")),
-        ("text,label\na,x\n ,y\n", ("row 2", "text is empty")),
-        ("text,label\na,x\nb\n", ("row 2", "label is empty")),
-        (b"text,label\na,x\ncaf\xe9,y\n", ("own.csv", "UTF-8", "line 3")),
-        ("text,label\na,x\nb,y\n".encode("utf-16"), ("UTF-8", "line 1")),
-        ("text,label\na,x\nfirst, second,y\n", ("own.csv", "row 2")),
-        ('text,label\na,x\n"' + "never closed " * 20_000 + ",y\n", ("own.csv",)),
-    ],
-    ids=[
-        "empty",
-        "semicolons",
-        "no label column",
-        "header only",
-        "one class",
-        "empty text",
-        "missing cell",
-        "latin-1",
-        "utf-16",
-        "unquoted comma",
-        "unclosed quote",
-    ],
-)
-def test_a_csv_that_cannot_be_used_is_refused_and_says_where(refused, tmp_path, content, mentions):
-    path = csv_file(tmp_path, content)
-    with refused(*mentions):
-        read_csv(path)
-
-
-def test_a_csv_that_is_not_there_is_refused(refused, tmp_path):
-    with refused("absent.csv"):
-        read_csv(str(tmp_path / "absent.csv"))
-    with refused(tmp_path.name):
-        read_csv(str(tmp_path))
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [[("same", "x"), ("same", "y")], [("one", "x")] * 9 + [(f"text {n}", "y") for n in range(9)]],
-    ids=["all contradictory", "one distinct text in a class"],
-)
-def test_a_csv_with_too_little_left_after_cleaning_is_refused(refused, tmp_path, rows):
-    content = "".join(f"{text},{label}\n" for text, label in [("text", "label"), *rows])
-    with refused("at least 5 texts"):
-        _ = Source("emotion", CPU, path=csv_file(tmp_path, content)).corpus
+# --- own files (the rest in test_own_file.py) ----------------------------------------------------------------
 
 
 def own_texts(folder: Path, each: int) -> str:
-    return csv_file(folder, "text,label\n" + "".join(f"text {n},{'ba'[n % 2]}\n" for n in range(2 * each)))
+    path = folder / "own.csv"
+    path.write_text("text,label\n" + "".join(f"text {n},{'ba'[n % 2]}\n" for n in range(2 * each)))
+    return str(path)
 
 
 def test_a_csv_becomes_a_corpus_named_after_its_file_with_its_classes_in_order(tmp_path):
-    corpus = Source("emotion", CPU, path=own_texts(tmp_path, 5)).corpus
+    corpus = Source("emotion", CPU, path=own_texts(tmp_path, 8)).corpus
     assert (corpus.title, corpus.classes) == ("own", ("a", "b"))
-    assert corpus.texts == tuple(f"text {n}" for n in range(10))
-    assert corpus.labels.tolist() == [1, 0] * 5
+    assert corpus.texts == tuple(f"text {n}" for n in range(16))
+    assert corpus.labels.tolist() == [1, 0] * 8
 
 
-def test_thinning_draws_the_same_texts_evenly_and_keeps_their_order(tmp_path):
-    path = own_texts(tmp_path, 30)
-    thinned, again = (Source("emotion", replace(CPU, max_texts=20), path=path).corpus for _ in range(2))
-    numbers = [int(text.removeprefix("text ")) for text in thinned.texts]
-    assert numbers == sorted(set(numbers)) and thinned.texts == again.texts
-    assert np.bincount(thinned.labels).tolist() == [10, 10]
-    assert numbers != list(range(20))
+def test_thinning_draws_the_same_texts_evenly_and_keeps_their_order():
+    rows = [(f"text {n}", "ba"[n % 2]) for n in range(60)]
+    thinned = sources.thin(rows, 20, 2)
+    numbers = [int(text.removeprefix("text ")) for text, _ in thinned]
+    assert numbers == sorted(set(numbers)) and thinned == sources.thin(rows, 20, 2)
+    assert Counter(label for _, label in thinned) == {"a": 10, "b": 10}
+    assert numbers != list(range(20)) and sources.thin(rows, 0, 2) == rows
 
 
 # --- finding the authors' files ---------------------------------------------------------------------------

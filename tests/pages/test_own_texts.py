@@ -1,0 +1,63 @@
+"""The page of a user's own texts: parameters, the example, the answer, the saved folder."""
+
+import pandas as pd
+import pytest
+
+from qdllm_utils.model import load, training
+from qdllm_utils.pages import own_texts, own_texts_views
+
+
+def namespace(**changes):
+    """The notebook's globals() with its defaults."""
+    kinds = {
+        "csv": str, "text_column": str, "label_column": str, "separator": str, "encoding": str, "teacher": str,
+        "save": str, "max_tokens": str, "embedder": str, "baselines": bool, "seed": int,
+    }  # fmt: skip
+    values = dict.fromkeys(kinds) | {"max_tokens": "60", "embedder": "static", "baselines": False, "seed": 0}
+    return values | {"teacher": "labels"} | changes | {"__annotations__": kinds}
+
+
+@pytest.mark.parametrize(
+    ("changes", "mention"),
+    [
+        ({"csv": ""}, "csv is empty"),
+        ({"teacher": "nonsense"}, "Unknown teacher 'nonsense'"),
+        ({"teacher": "all"}, "one teacher"),
+        ({"seed": "x"}, "seed is 'x'"),
+        ({"techer": "minilm"}, "Unknown parameter 'techer'"),
+    ],
+)
+def test_a_wrong_parameter_is_one_sentence(changes, mention, refused):
+    with refused(mention):
+        own_texts.settings(namespace(**changes))
+
+
+def test_own_data_goes_the_whole_path_without_a_stamp(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "STEPS", 50)
+    rows = [
+        (f"{word} thing {n} here", label) for n in range(40) for word, label in (("good", "no <b>"), ("poor", "yes"))
+    ]
+    pd.DataFrame(rows, columns=["message", "verdict"]).to_csv(tmp_path / "mine.csv", index=False, sep=";")
+    columns = {"text_column": "message", "label_column": "verdict"}
+    given = namespace(csv=str(tmp_path / "mine.csv"), save=str(tmp_path / "my model"), **columns)
+    parameters = own_texts.settings(given)
+    own = own_texts.read(parameters)
+    shown = [own_texts.data_check(own, parameters)]
+    distilled = own_texts.train(own, parameters)
+    shown += [own_texts.answer(distilled, parameters), own_texts.candidates(distilled, parameters)]
+    shown += [own_texts.per_class(distilled, parameters), own_texts.save(distilled, parameters)]
+    page = "".join(shown)
+    assert "demo" not in page and "paper" not in page.replace('class="paper"', "")
+    assert "accuracy 1.000" in page and "no &lt;b&gt;" in page and "<b>" not in page
+    assert distilled.report.answer.split(":")[0] in page.replace("&#x27;", "'")
+    assert str(tmp_path) not in page
+    figure = own_texts_views.figures(distilled, parameters)
+    assert len(figure.axes) == 6 and not figure.texts
+    assert load(tmp_path / "my model").predict(["a good thing", "poor"]).tolist() == ["no <b>", "yes"]
+
+
+def test_without_a_file_the_example_is_stamped():
+    parameters = own_texts.settings(namespace())
+    own = own_texts.read(parameters)
+    assert "generated demo texts" in own_texts.data_check(own, parameters)
+    assert "demo scale: not a result" in own_texts.data_check(own, parameters)
