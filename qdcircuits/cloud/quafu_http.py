@@ -137,8 +137,12 @@ class Http:
                     raise requests.Timeout("the answer drips")
         text = raw.decode("utf-8", errors="replace")
         pause = retry_after(response.headers.get("Retry-After"))
+        sized = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
         try:
-            return Answer(response.status_code, text, strict_json(raw.decode("utf-8")), True, pause)
+            body = strict_json(raw.decode("utf-8"))
+            if sized or not isinstance(body, int | float):  # a number without its length may have been cut off
+                return Answer(response.status_code, text, body, True, pause)
+            return Answer(response.status_code, text, pause=pause)
         except ValueError:
             return Answer(response.status_code, text, pause=pause)
 

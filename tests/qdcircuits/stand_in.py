@@ -55,7 +55,8 @@ def probabilities(qasm: str, flip: float = 0.0) -> np.ndarray:
 class Fault:
     """Any answer to a request. takes: the service acts on the request first; body: None for what it would answer.
 
-    cut: so many bytes of the whole answer are sent, then the connection is closed; drip: seconds between two bytes.
+    cut: so many bytes of the whole answer are sent, then the connection is closed; drip: seconds between two bytes;
+    sized: with a Content-Length.
     """
 
     takes: bool
@@ -64,6 +65,7 @@ class Fault:
     cut: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     drip: float = 0.0
+    sized: bool = True
 
 
 class StandIn:
@@ -222,7 +224,7 @@ def serving(service: StandIn) -> Iterator[str]:
                 _, answer = service.answer(self.command, self.path, self.headers, body)
                 content = json.dumps(answer).encode() if content is None else content
             content = content or b""
-            lines = [f"HTTP/1.1 {status} Fault", f"Content-Length: {len(content)}"]
+            lines = [f"HTTP/1.1 {status} Fault"] + [f"Content-Length: {len(content)}"] * fault.sized
             lines += [f"{name}: {value}" for name, value in fault.headers.items()]
             raw = ("\r\n".join(lines) + "\r\n\r\n").encode() + content
             self.close_connection = True
