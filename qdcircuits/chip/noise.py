@@ -177,10 +177,15 @@ class NoisyCircuit:
         Each function is carried back through the blocks once, whatever the number of texts.
         """
         states = [state.astype(self.precision) for state in self.encoded(np.asarray(inputs, float))]
-        return np.stack([self.carried_back(function, states) for function in functions], axis=1)
+        left, right = (product(half) for half in (states[: self.n // 2], states[self.n // 2 :]))
+        means = []
+        for function in functions:
+            words = self.carried_back(function).reshape(len(left), len(right))
+            means.append(np.sum(left * (words @ right), axis=0, dtype=float))
+        return np.stack(means, axis=1)
 
-    def carried_back(self, function: np.ndarray, states: list[np.ndarray]) -> np.ndarray:
-        """The mean (B,) of a function (2^n,) of the bits as they are read."""
+    def carried_back(self, function: np.ndarray) -> np.ndarray:
+        """A function (2^n,) of the bits as they are read, as Pauli words (4^n,) right after the encoder."""
         table = on_each(function.reshape((2,) * self.n).astype(float), [matrix.T for matrix in self.confusion])
         hadamard = np.array([[0.5, 0.5], [0.5, -0.5]])
         table = on_each(table.transpose(np.argsort(self.compiled.bits)), [hadamard] * self.n)
@@ -189,8 +194,7 @@ class NoisyCircuit:
         words = words.ravel()
         for block in reversed(self.blocks):
             words = apply(block, block.matrix.T, words, self.n)
-        left, right = (product(half) for half in (states[: self.n // 2], states[self.n // 2 :]))
-        return np.sum(left * (words.reshape(len(left), len(right)) @ right), axis=0, dtype=float)
+        return words
 
 
 def signs(bits: Sequence[int], n: int) -> np.ndarray:

@@ -60,6 +60,9 @@ class Service(Protocol):
     tokens: ClassVar[tuple[str, ...]]
     http: Http
 
+    def __init__(self, token: str, url: str | None = None, **options: Any) -> None:
+        """url: another address than the service's; options: of Http."""
+
     def check(self, chip: str) -> int | None:
         """The token is good and the chip takes jobs, or an InputError; how many tasks wait there, None: not known."""
 
