@@ -115,7 +115,8 @@ def accuracies(figure: Figure5) -> HTML:
         f"{f' ({notices})' if notices else ''}. Grey: the 95% Wilson interval of an accuracy. Flipped: the class "
         "differs from the exact circuit's, in grey how many lost and won the right one. Back: of the texts that noise "
         "flips, those whose class a mitigation restores, in grey other texts that it flips instead. Preset "
-        f"{parameters.preset}{changes}. The paper: {lowest} to {highest} on {printed('test texts')}, {printed('shots')} shots."
+        f"{parameters.preset}{changes}. The paper: {lowest} to {highest} on {printed('test texts')}, "
+        f"{printed('shots')} shots."
     )
     lines = []
     for study, row in zip(figure.studies, figure.rows, strict=True):
@@ -154,9 +155,9 @@ def conclusion(figure: Figure5) -> HTML:
         last = list(result["by_error"].values())[-1]
         said.append(
             f"{figure.name(study)}: of {texts:,} texts shots flip {shots:,} and noise {noise:,}; readout mitigation "
-            f"with extrapolation brings {both['back']:,} back and flips {both['more']:,} others. The accuracy falls to the "
-            f"paper's {high:.2%} {where[0]} and to its {low:.2%} {where[1]}; at {ERROR_CURVE[-1]:g} times the table's "
-            f"error it is {last:.3f}, chance being {chance:.3f}."
+            f"with extrapolation brings {both['back']:,} back and flips {both['more']:,} others. The accuracy falls to "
+            f"the paper's {high:.2%} {where[0]} and to its {low:.2%} {where[1]}; at {ERROR_CURVE[-1]:g} times the "
+            f"table's error it is {last:.3f}, chance being {chance:.3f}."
         )
     said.append(
         f"To tell {high:.2%} from {low:.2%} with a power of 80% takes {texts_needed(high, low):,} texts in each of the "
