@@ -154,7 +154,7 @@ def read_csv(text: str, table: Table) -> None:
             if any(cell.strip() for cell in cells):
                 lines.append((reader.line_num, [cell.strip() for cell in cells]))
     except csv.Error as error:
-        raise InputError(f"{table.name}, line {reader.line_num + 1}, column 1: {error}.") from None
+        raise InputError(f"{table.name}, line {max(reader.line_num, 1)}, column 1: {error}.") from None
     number, head = lines[0]
     lowered = [name.lower() for name in head]
     twice = sorted({name for name in lowered if name and lowered.count(name) > 1})

@@ -174,8 +174,9 @@ def read_ibm_csv(head: list[str], lines: list[tuple[int, list[str]]], table: Tab
         place = f"line {number}"
 
         def cell(name: str, cells: list[str] = cells) -> str | None:
-            k = where[name] if where[name] is not None or name not in ("r10", "r01") else assigned
-            return cells[k] if k is not None and k < len(cells) else None
+            columns = [where[name], assigned if name in ("r10", "r01") else None]
+            texts = [cells[k] for k in columns if k is not None and k < len(cells)]
+            return next((text for text in texts if text), None)
 
         found = QUBITS.fullmatch(cells[head.index("qubit")])
         if not found or found[2] or int(found[1]) > LARGEST_NUMBER:
