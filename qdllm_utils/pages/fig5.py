@@ -192,7 +192,7 @@ class Study:
         by_error = {}
         for scale in ERROR_CURVE:
             circuit = NoisyCircuit(self.compiled, self.chip.scaled(scale))
-            by_error[str(scale)] = float(np.mean(counter.means(circuit, inputs_of_all).argmax(axis=1) == truth))
+            by_error[str(scale)] = float(np.mean(counter.without_shot_noise(circuit, inputs_of_all) == truth))
         result = {
             **counter.count(ideal, noisy, inputs_of_all, truth, known),
             "texts": len(self.subset),

@@ -85,24 +85,26 @@ def test_the_exact_circuits_right_texts_are_those_of_the_simulator_over_all_test
     assert study.row().result["right"]["ideal"] == (exact == labels).sum()
 
 
-def test_logits_drawn_for_all_texts_have_the_mean_and_covariance_of_sampled_ones(study):
+def test_what_is_drawn_for_all_texts_have_the_mean_and_covariance_of_sampled_counts(study):
     from qdcircuits.chip.counts import measured_confusion, sample
     from qdcircuits.chip.noise import NoisyCircuit, confusion_matrices
 
     inputs, rng = study.inputs[:3], np.random.default_rng(0)
     circuit = NoisyCircuit(study.compiled, study.chip, precision=np.float64)
     counter = Paired(study.student.head, study.student.bias, study.compiled.parities, 1024, rng)
-    mean, covariance = moments(circuit, inputs, counter.logits)
+    mean, covariance = moments(circuit, inputs, counter.above)
     for z, m, c in zip(inputs, mean, covariance, strict=True):
         p = circuit.probabilities(z)
-        expected = counter.logits @ p
-        spread = (counter.logits * p) @ counter.logits.T - np.outer(expected, expected)
+        expected = counter.above @ p
+        spread = (counter.above * p) @ counter.above.T - np.outer(expected, expected)
         assert np.abs(m - expected).max() < 1e-9 and np.abs(c - spread).max() < 1e-9
         by_hand = study.student.head.T @ expectations(p, study.compiled.parities) + study.student.bias
-        assert np.abs(m - by_hand).max() < 1e-9
-    drawn = np.array([counter.draw(circuit, inputs[:1], counter.logits)[0] for _ in range(4000)])
+        assert np.abs(m - (by_hand[1:] - by_hand[0])).max() < 1e-9
+    drawn = np.array([counter.draw(circuit, inputs[:1], counter.above)[0] for _ in range(4000)])
     assert np.abs(drawn.mean(axis=0) - mean[0]).max() < 5 * np.sqrt(covariance[0].max() / 1024 / 4000)
-    assert np.allclose(np.cov(drawn.T), covariance[0] / 1024, rtol=0.2, atol=1e-3 * covariance[0].max() / 1024)
+    assert np.allclose(
+        np.atleast_2d(np.cov(drawn.T)), covariance[0] / 1024, rtol=0.2, atol=1e-3 * covariance[0].max() / 1024
+    )
     known = measured_confusion(confusion_matrices(study.compiled, study.chip), 10**7, rng)
     noisy = {fold: NoisyCircuit(study.compiled, study.chip, fold) for fold in (1, 3, 5)}
     ideal = NoisyCircuit(study.compiled, study.chip.noiseless())
