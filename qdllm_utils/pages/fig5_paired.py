@@ -1,11 +1,11 @@
 """Classes counted text by text over all test texts: which ones shots and noise flip, and which mitigation brings back.
 
-Sampling 2^11 bit strings for thousands of texts takes hours. A class depends on the logits alone, and on how much each
-is above the first one's, which is the mean over the shots of a function of the bits. Their exact mean and covariance for all texts at once come from carrying that
-function, and the products of two of them, back through the circuit (NoisyCircuit.means); the values of `shots` shots
-are then drawn from the normal distribution with that mean and covariance, which for thousands of shots is what they
-follow. Mitigation is linear too: a corrected reading is another function of the bits, an extrapolation a weighted sum
-of independent draws.
+Sampling 2^11 bit strings for thousands of texts takes hours. A class depends only on how much each logit is above the
+first one, which is the mean over the shots of a function of the bits. Its exact mean and covariance for all texts at
+once come from carrying that function, and the products of two of them, back through the circuit (NoisyCircuit.means);
+the values of `shots` shots are then drawn from the normal distribution with that mean and covariance, which for
+thousands of shots is what they follow. Mitigation is linear too: a corrected reading is another function of the bits,
+an extrapolation a weighted sum of independent draws.
 """
 
 from typing import Any
