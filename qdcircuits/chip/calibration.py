@@ -1,13 +1,10 @@
-"""What a chip's qubits and couplers are like: a table in CSV that the user replaces with the chip's own.
+"""What a chip's qubits and couplers are like, and the line of qubits on which a circuit does best.
 
-Columns: qubits ('3' for a qubit, '3-4' for a coupler), t1_us, t2_us, reads_1_for_0, reads_0_for_1 (probabilities; of
-qubits only), error (probability of a random Pauli error in a gate, beside decay) and duration_ns (of a gate).
-The table that is shipped, chip.csv, is synthetic: drawn around values usual for superconducting chips, of no real chip.
+`readers.py` reads the tables. The one that is shipped, chip.csv, is synthetic: drawn around values usual for
+superconducting chips, of no real chip.
 """
 
-import csv
 import hashlib
-import io
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +14,7 @@ import numpy as np
 from qdcircuits.errors import InputError
 
 SHIPPED = Path(__file__).with_name("chip.csv")
+LARGEST_FILE = 20_000_000  # bytes; a properties file of a large chip has one or two million
 COLUMNS = ("qubits", "t1_us", "t2_us", "reads_1_for_0", "reads_0_for_1", "error", "duration_ns")
 
 
@@ -42,11 +40,15 @@ class Coupler:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A chip: its qubits by number, its couplers by the pair of numbers (smaller first), the table's SHA-256."""
+    """A chip: its qubits by number, its couplers by the pair of numbers (smaller first), the table's SHA-256.
+
+    notices: what was left out or assumed when the table was read, a sentence each.
+    """
 
     qubits: dict[int, Qubit]
     couplers: dict[tuple[int, int], Coupler]
     digest: str
+    notices: tuple[str, ...] = ()
 
     def coupler(self, first: int, second: int) -> Coupler:
         """The coupler between two qubits."""
@@ -72,58 +74,25 @@ class Calibration:
 
 
 def read_calibration(path: str | None = None) -> Calibration:
-    """The table of a file, default the shipped one; raises InputError that names the line that is wrong."""
+    """The table of a file, default the shipped one: our CSV, or a chip's file of IBM or Quafu.
+
+    Raises InputError that names the line and the column that are wrong; what was left out stands in the notices.
+    """
+    from qdcircuits.chip.readers import decoded, read_table
+
     file = Path(path).expanduser() if path else SHIPPED
     if not file.is_file():
         raise InputError(
-            f"There is no calibration table {path!r}: give a CSV file with the columns {', '.join(COLUMNS)}."
+            f"There is no calibration table {path!r}: give a CSV file with the columns {', '.join(COLUMNS)}, or a "
+            "chip's file of IBM or Quafu."
         )
-    raw = file.read_bytes()
-    reader = csv.DictReader(io.StringIO(raw.decode("utf-8-sig", errors="replace"), newline=""))
-    if not set(COLUMNS) <= set(reader.fieldnames or []):
-        raise InputError(f"{file.name} must have the columns {', '.join(COLUMNS)} in its first line.")
-    qubits: dict[int, Qubit] = {}
-    couplers: dict[tuple[int, int], Coupler] = {}
-    for row in reader:
-        place = f"{file.name}, line {reader.line_num}"
-        try:
-            numbers = sorted(int(part) for part in row["qubits"].split("-"))
-        except ValueError:
-            raise InputError(
-                f"{place}: qubits is {row['qubits']!r}; write '3' for a qubit or '3-4' for a coupler."
-            ) from None
-        if len(numbers) == 1:
-            qubits[numbers[0]] = Qubit(*(number(row, name, place) for name in COLUMNS[1:]))
-            check_decay(qubits[numbers[0]], place)
-        elif len(numbers) == 2 and numbers[0] != numbers[1]:
-            couplers[numbers[0], numbers[1]] = Coupler(*(number(row, name, place) for name in COLUMNS[-2:]))
-        else:
-            raise InputError(f"{place}: qubits is {row['qubits']!r}; a coupler joins two different qubits.")
-    missing = sorted({end for pair in couplers for end in pair} - set(qubits))
-    if missing:
-        raise InputError(
-            f"{file.name} has couplers at qubits {missing}, which have no line of their own; add those lines."
-        )
-    return Calibration(qubits, couplers, hashlib.sha256(raw).hexdigest())
-
-
-def number(row: dict[str, str], column: str, place: str) -> float:
-    """A value of the table, within what it can be."""
-    high = {"error": 0.75 if "-" not in row["qubits"] else 15 / 16, "reads_1_for_0": 0.5, "reads_0_for_1": 0.5}
     try:
-        value = float(row[column])
-    except (TypeError, ValueError):
-        value = math.nan
-    if not 0 <= value <= high.get(column, math.inf):
-        limit = f"at most {high[column]:g}" if column in high else "a number"
-        raise InputError(f"{place}: {column} is {row[column]!r}; it must be 0 or more and {limit}.")
-    return value
-
-
-def check_decay(qubit: Qubit, place: str) -> None:
-    """T1 > 0 and 0 < T2 <= 2 T1, as physics asks."""
-    if not 0 < qubit.t2_us <= 2 * qubit.t1_us:
-        raise InputError(f"{place}: t2_us must be above 0 and at most twice t1_us.")
+        raw = file.read_bytes() if file.stat().st_size <= LARGEST_FILE else None
+    except OSError as error:
+        raise InputError(f"The calibration table {file.name} cannot be read ({error.strerror}).") from None
+    if raw is None:
+        raise InputError(f"{file.name} has more than {LARGEST_FILE:,} bytes: no chip's calibration table is so large.")
+    return read_table(decoded(raw, file.name), file.name, hashlib.sha256(raw).hexdigest())
 
 
 def best_line(calibration: Calibration, length: int, uses: int = 10) -> tuple[int, ...]:
@@ -131,16 +100,18 @@ def best_line(calibration: Calibration, length: int, uses: int = 10) -> tuple[in
 
     The error of a line: -log of the probability that `uses` two-qubit gates on each of its couplers and one reading
     of each of its qubits all go well. Exact, by depth-first search that drops a line which cannot win any more.
-    Raises InputError where the chip has no such line.
+    Raises InputError where the chip has no such line, and says how long its longest is.
     """
     neighbours = calibration.neighbours()
     reading = {k: -math.log1p(-(q.reads_1_for_0 + q.reads_0_for_1) / 2) for k, q in calibration.qubits.items()}
     gate = {pair: -uses * math.log1p(-coupler.error) for pair, coupler in calibration.couplers.items()}
     step = min(gate.values(), default=0.0) + min(reading.values(), default=0.0)
     best: tuple[float, tuple[int, ...]] = (math.inf, ())
+    longest = 0
 
     def extend(line: tuple[int, ...], cost: float) -> None:
-        nonlocal best
+        nonlocal best, longest
+        longest = max(longest, len(line))
         if cost + (length - len(line)) * step >= best[0]:
             return
         if len(line) == length:
@@ -154,7 +125,11 @@ def best_line(calibration: Calibration, length: int, uses: int = 10) -> tuple[in
     for start in sorted(reading, key=lambda k: (reading[k], k)):
         extend((start,), reading[start])
     if not best[1]:
-        raise InputError(f"The calibration table has no connected line of {length} qubits: use a larger chip's table.")
+        lost = f" ({len(calibration.notices)} notices: {calibration.notices[0]})" if calibration.notices else ""
+        raise InputError(
+            f"The calibration table has no connected line of {length} qubits: the longest has {longest}{lost}; use a "
+            "larger chip's table, or fewer qubits."
+        )
     return best[1]
 
 

@@ -46,19 +46,25 @@ class Compiled:
         """How many CZ there are."""
         return sum(gate.name == "CZ" for gate in self.gates)
 
-    def openqasm2(self, inputs: Angles) -> str:
-        """OpenQASM 2 on the chip's own qubit numbers, bit j measured where it ends; inputs (n_inputs,) in rad."""
+    def openqasm2(self, inputs: Angles, fold: int = 1, own_numbers: bool = False) -> str:
+        """OpenQASM 2, bit j measured where it ends; inputs (n_inputs,) in rad.
+
+        fold: an odd number of times that each CZ is done, for zero-noise extrapolation. own_numbers: qubits counted
+        along the line from 0, for a service that is told the chip's numbers beside it; else the chip's own numbers.
+        """
+        numbers = tuple(range(len(self.line))) if own_numbers else self.line
         lines = [
             "OPENQASM 2.0;",
             'include "qelib1.inc";',
-            f"qreg q[{max(self.line) + 1}];",
+            f"qreg q[{max(numbers) + 1}];",
             f"creg c[{len(self.bits)}];",
         ]
         for gate in self.gates:
             angle = inputs[gate.index] if gate.index >= 0 else gate.angle
-            wires = ",".join(f"q[{self.line[wire]}]" for wire in gate.wires)
-            lines.append(f"{gate.name.lower()}{'' if angle is None else f'({fixed_point(angle)})'} {wires};")
-        lines += [f"measure q[{self.line[position]}] -> c[{bit}];" for bit, position in enumerate(self.bits)]
+            wires = ",".join(f"q[{numbers[wire]}]" for wire in gate.wires)
+            text = f"{gate.name.lower()}{'' if angle is None else f'({fixed_point(angle)})'} {wires};"
+            lines += [text] * (fold if gate.name == "CZ" else 1)
+        lines += [f"measure q[{numbers[position]}] -> c[{bit}];" for bit, position in enumerate(self.bits)]
         return "\n".join(lines) + "\n"
 
 

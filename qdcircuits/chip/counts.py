@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from qdcircuits.chip.noise import on_each
+from qdcircuits.chip.noise import on_each, signs
 from qdcircuits.errors import InputError, choose
 
 BIT_ORDERS = ("left", "right")  # where qubit 0 stands in a string of bits: pyquafu's clouds left, Quafu-SQC right
 FOLDS = (1, 3, 5)
+LEAST_CONTRAST = 0.2  # of a reading as it was learnt; tables leave out qubits below 0.5 (readers.py)
 
 Parities = Sequence[Sequence[int]]
 
@@ -25,8 +26,7 @@ def sample(probabilities: np.ndarray, shots: int, rng: np.random.Generator) -> n
 def expectations(frequencies: np.ndarray, parities: Parities) -> np.ndarray:
     """<Z_j> of every output (n,) from frequencies (2^n,)."""
     n = len(frequencies).bit_length() - 1
-    signs = 1 - 2 * ((np.arange(2**n)[:, None] >> (n - 1 - np.arange(n))) & 1)
-    return np.array([frequencies @ signs[:, list(bits)].prod(axis=1) for bits in parities])
+    return np.array([frequencies @ signs(bits, n) for bits in parities])
 
 
 def frequencies_of(counts: Mapping[str, int], n_bits: int, bit_order: str) -> np.ndarray:
@@ -57,8 +57,25 @@ def measured_confusion(confusion: list[np.ndarray], shots: int, rng: np.random.G
 
 def without_confusion(frequencies: np.ndarray, confusion: list[np.ndarray]) -> np.ndarray:
     """Frequencies with each bit's confusion matrix inverted; they may leave [0, 1] by a little."""
+    check_invertible(confusion)
     table = frequencies.reshape((2,) * len(confusion))
     return on_each(table, [np.linalg.inv(matrix) for matrix in confusion]).ravel()
+
+
+def check_invertible(confusion: Sequence[np.ndarray]) -> None:
+    """Raise InputError for a bit whose reading hardly tells 0 from 1: its inverse would make anything of noise."""
+    for bit, matrix in enumerate(confusion):
+        contrast = float(np.linalg.det(matrix))
+        if not contrast >= LEAST_CONTRAST:
+            raise InputError(
+                f"Bit {bit} is read with a contrast of {contrast:.2g}, below {LEAST_CONTRAST}: its readout cannot be "
+                "corrected; leave out that qubit, or use the counts as they are."
+            )
+
+
+def mitigated(frequencies: np.ndarray, confusion: list[np.ndarray], parities: Parities) -> np.ndarray:
+    """<Z_j> (n,) with the reading corrected, within [-1, 1], which noise would leave."""
+    return np.clip(expectations(without_confusion(frequencies, confusion), parities), -1, 1)
 
 
 def zero_noise(values: np.ndarray, folds: Sequence[int] = FOLDS) -> np.ndarray:

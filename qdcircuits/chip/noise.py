@@ -10,7 +10,7 @@ decay during gates and while waiting (gates start as early as they can, all qubi
 qubits: decay goes to |0>); independent readout confusion of each qubit. No crosstalk, no leakage, no drift.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -168,24 +168,52 @@ class NoisyCircuit:
         return np.clip(result, 0, None).ravel() / np.clip(result, 0, None).sum()
 
     def expectations(self, inputs: np.ndarray) -> np.ndarray:
-        """<Z_j> of every output with all noise and infinitely many shots, (B, n), for inputs (B, n_inputs).
+        """<Z_j> of every output with all noise and infinitely many shots, (B, n), for inputs (B, n_inputs)."""
+        return self.means(np.stack([signs(bits, self.n) for bits in self.compiled.parities]), inputs)
 
-        Each output's observable is carried back through the blocks once, whatever the number of texts.
+    def means(self, functions: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        """The means (B, K) of functions of the bits as they are read, (K, 2^n), bit 0 leftmost; inputs (B, n_inputs).
+
+        Each function is carried back through the blocks once, whatever the number of texts.
         """
         states = [state.astype(self.precision) for state in self.encoded(np.asarray(inputs, float))]
-        return np.stack([self.carried_back(bits, states) for bits in self.compiled.parities], axis=1)
+        left, right = (product(half) for half in (states[: self.n // 2], states[self.n // 2 :]))
+        means = []
+        for function in functions:
+            words = self.carried_back(function).reshape(len(left), len(right))
+            means.append(np.sum(left * (words @ right), axis=0, dtype=float))
+        return np.stack(means, axis=1)
 
-    def carried_back(self, bits: tuple[int, ...], states: list[np.ndarray]) -> np.ndarray:
-        """The expectation (B,) of the product of the signs of some bits, as they are read."""
-        factors = [np.array([1.0, 0, 0, 0])] * self.n
-        for bit in bits:
-            right_0, right_1 = np.diag(self.confusion[bit])
-            factors[self.compiled.bits[bit]] = np.array([right_0 - right_1, 0, 0, right_0 + right_1 - 1])
-        words = reduce(np.kron, factors).astype(self.precision)
+    def carried_back(self, function: np.ndarray) -> np.ndarray:
+        """A function (2^n,) of the bits as they are read, as Pauli words (4^n,) right after the encoder."""
+        table = on_each(function.reshape((2,) * self.n).astype(float), [matrix.T for matrix in self.confusion])
+        hadamard = np.array([[0.5, 0.5], [0.5, -0.5]])
+        table = on_each(table.transpose(np.argsort(self.compiled.bits)), [hadamard] * self.n)
+        words = np.zeros((4,) * self.n, dtype=self.precision)
+        words[(slice(None, None, 3),) * self.n] = table
+        words = words.ravel()
         for block in reversed(self.blocks):
             words = apply(block, block.matrix.T, words, self.n)
-        left, right = (product(half) for half in (states[: self.n // 2], states[self.n // 2 :]))
-        return np.sum(left * (words.reshape(len(left), len(right)) @ right), axis=0, dtype=float)
+        return words
+
+
+def signs(bits: Sequence[int], n: int) -> np.ndarray:
+    """The sign (2^n,) of the parity of some of n bits, bit 0 leftmost: 1 where an even number of them is 1."""
+    numbers = np.arange(2**n)
+    return 1 - 2 * (np.sum([(numbers >> (n - 1 - bit)) & 1 for bit in bits], axis=0) % 2)
+
+
+def shot_time(compiled: Compiled, chip: Calibration, fold: int = 1) -> float:
+    """Nanoseconds of one shot's gates, without reset and reading: a lower bound of what it takes."""
+    clock = np.zeros(len(compiled.line))
+    for gate in compiled.gates:
+        numbers = [compiled.line[wire] for wire in gate.wires]
+        if gate.name == "CZ":
+            until = max(clock[list(gate.wires)]) + fold * chip.coupler(*numbers).duration_ns
+            clock[list(gate.wires)] = until
+        elif gate.name != "RZ":
+            clock[gate.wires[0]] += chip.qubits[numbers[0]].duration_ns
+    return float(clock.max())
 
 
 def product(states: list[np.ndarray]) -> np.ndarray:

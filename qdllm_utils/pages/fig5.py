@@ -1,6 +1,6 @@
 """Figure 5: the trained circuit as a chip would run it, and, where there are counts of one, as a chip ran it.
 
-One study is one student (teacher, task, seed) on a stratified subset of its test texts. Its conditions, in order:
+One study is one student (teacher, task, seed). Its conditions, in order:
 
     ideal                exact <Z>
     shots                `shots` shots of the exact circuit
@@ -8,9 +8,9 @@ One study is one student (teacher, task, seed) on a stratified subset of its tes
     readout mitigated    the same shots, each bit's confusion inverted (confusion itself learnt from `shots` shots)
     extrapolated         zero-noise extrapolation over each CZ done 1, 3 and 5 times, `shots` shots each
     both                 both
-    hardware             counts of a ledger, if it has this student's texts
 
-Rows say `simulated noise` as their source. Accuracies over all test texts and infinitely many shots come beside them.
+Classes are counted, text by text, over all test texts (fig5_paired.py). A stratified subset of them is what a chip is
+sent, and on it <Z> of every condition is sampled. Rows say `simulated noise` as their source.
 """
 
 from collections.abc import Iterator
@@ -23,17 +23,18 @@ import numpy as np
 from qdcircuits.ansatz import Circuit
 from qdcircuits.chip.calibration import Calibration, read_calibration
 from qdcircuits.chip.compilation import Compiled, compile_for
-from qdcircuits.chip.counts import FOLDS, expectations, measured_confusion, sample, without_confusion, zero_noise
+from qdcircuits.chip.counts import FOLDS, expectations, measured_confusion, mitigated, sample, zero_noise
 from qdcircuits.chip.noise import NoisyCircuit, confusion_matrices
+from qdcircuits.errors import InputError
+from qdllm_utils.pages.fig5_paired import CONDITIONS, Paired
 from qdllm_utils.runs import provenance
 from qdllm_utils.runs.experiments import SPLIT_SEED, Experiment
 from qdllm_utils.runs.store import Row, key_of
 from qdllm_utils.texts.sources import split
 
-CONDITIONS = ("ideal", "shots", "noise", "readout mitigated", "extrapolated", "both")
 SHOT_CURVE = (16, 64, 256, 1024, 4096, 16384)
-ERROR_CURVE = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)  # times the table's two-qubit error; readout confusion and decay stay
-RECIPE = 1
+ERROR_CURVE = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # times the table's two-qubit error; all else stays
+RECIPE = 2  # 2: classes are counted over all test texts, in pairs
 
 
 @dataclass(frozen=True)
@@ -167,10 +168,7 @@ class Study:
         chances = {fold: [circuit.probabilities(z) for z in inputs] for fold, circuit in noisy.items()}
         counts = {fold: [sample(p, shots, rng) for p in chances[fold]] for fold in FOLDS}
         raw = {fold: np.array([expectations(f, parities) for f in counts[fold]]) for fold in FOLDS}
-        corrected = {
-            fold: np.array([expectations(without_confusion(f, known), parities) for f in counts[fold]])
-            for fold in FOLDS
-        }
+        corrected = {fold: np.array([mitigated(f, known, parities) for f in counts[fold]]) for fold in FOLDS}
         z = {
             "ideal": np.array([expectations(p, parities) for p in exact]),
             "shots": np.array([expectations(sample(p, shots, rng), parities) for p in exact]),
@@ -179,7 +177,6 @@ class Study:
             "extrapolated": zero_noise(np.stack([raw[fold] for fold in FOLDS])),
             "both": zero_noise(np.stack([corrected[fold] for fold in FOLDS])),
         }
-        right = {name: int((student.predict(z[name]) == labels[self.subset]).sum()) for name in CONDITIONS}
         by_shots = {
             str(n): float(
                 np.mean([
@@ -190,17 +187,15 @@ class Study:
             )
             for n in SHOT_CURVE
         }  # fmt: skip
-        truth = labels[self.test]
+        truth, inputs_of_all = labels[self.test], self.inputs[self.test]
+        counter = Paired(student.head, student.bias, parities, shots, rng)
         by_error = {}
         for scale in ERROR_CURVE:
-            values = NoisyCircuit(self.compiled, self.chip.scaled(scale)).expectations(self.inputs[self.test])
-            by_error[str(scale)] = float(np.mean(student.predict(values) == truth))
-        everything = ideal.expectations(self.inputs[self.test])
+            circuit = NoisyCircuit(self.compiled, self.chip.scaled(scale))
+            by_error[str(scale)] = float(np.mean(counter.without_shot_noise(circuit, inputs_of_all) == truth))
         result = {
-            "right": right,
+            **counter.count(ideal, noisy, inputs_of_all, truth, known),
             "texts": len(self.subset),
-            "test_texts": len(self.test),
-            "ideal_over_all": float(np.mean(student.predict(everything) == truth)),
             "by_shots": by_shots,
             "by_error": by_error,
             "median_error": float(np.median([self.chip.coupler(*pair).error for pair in pairs(self.compiled)])),
@@ -224,8 +219,33 @@ def stratified(numbers: np.ndarray, labels: np.ndarray, size: int) -> np.ndarray
 
     if size >= len(numbers):
         return np.sort(numbers)
+    classes = len(np.unique(labels[numbers]))
+    if size < classes or len(numbers) - size < classes:
+        raise InputError(
+            f"texts is {size}: of {len(numbers)} test texts of {classes} classes, {classes} to "
+            f"{len(numbers) - classes} can be drawn, or all of them."
+        )
     chosen, _ = train_test_split(numbers, train_size=size, stratify=labels[numbers], random_state=0)
     return np.sort(chosen)
+
+
+def crossing(row: Row, accuracy: float) -> float | None:
+    """The two-qubit error (median of the line) at which the curve falls to an accuracy; None where it never does."""
+    scales = [float(scale) for scale in row.result["by_error"]]
+    values = list(row.result["by_error"].values())
+    for k in range(1, len(values)):
+        if values[k] <= accuracy < values[k - 1]:
+            part = (values[k - 1] - accuracy) / (values[k - 1] - values[k])
+            return float((scales[k - 1] + part * (scales[k] - scales[k - 1])) * row.result["median_error"])
+    return None
+
+
+def texts_needed(accuracy: float, other: float) -> int:
+    """Texts a sample for telling two accuracies apart: two-sided 5%, power 80%, independent samples."""
+    from scipy.stats import norm
+
+    z = norm.ppf(0.975) + norm.ppf(0.8)
+    return int(np.ceil(z**2 * (accuracy * (1 - accuracy) + other * (1 - other)) / (accuracy - other) ** 2))
 
 
 def supporting_sizes(printed: str, largest: int) -> list[int]:

@@ -3,27 +3,34 @@
 import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import binomtest
 
 from qdllm_utils.config import TASKS, changed
-from qdllm_utils.pages.fig5 import CONDITIONS, ERROR_CURVE, SHOT_CURVE, Settings, Study, supporting_sizes
+from qdllm_utils.pages.fig5 import (
+    ERROR_CURVE,
+    Settings,
+    Study,
+    crossing,
+    supporting_sizes,
+    texts_needed,
+)
+from qdllm_utils.pages.fig5_checks import check_study, check_submission, shots_of
 from qdllm_utils.pages.fig5_jobs import Replay, replay, submit_or_explain
+from qdllm_utils.pages.fig5_paired import MITIGATED
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.show import origin, paper
-from qdllm_utils.show.html_table import HTML, line, table
-from qdllm_utils.show.plots import style, watermark
+from qdllm_utils.show.html_table import DEMO, HTML, line, table
 from qdllm_utils.show.tables import TEACHER_NAMES
 from qdllm_utils.texts.sources import Source
 
-TEXTS = {"demo": 8}  # texts of a subset by default
+TEXTS = {"demo": 8}  # texts of the subset that a chip is sent, by default
 OTHER_TEXTS = 40
 DEMO_QUBITS = 9  # exact noise takes half a second of CPU a circuit on 11 qubits, 16 times less on 9
+DEPTHS = (2, 11)  # layers at the scales of the authors' texts: of the released code, and of the paper's parameter count
 
 
 @dataclass(frozen=True)
@@ -37,29 +44,36 @@ class Figure5:
     submission: str
 
     def name(self, study: Study) -> str:
-        """Task and teacher."""
+        """Task and teacher, and the layers where the page has several."""
         experiment = study.experiment
-        return f"{experiment.source.title}, {TEACHER_NAMES.get(experiment.teacher, experiment.teacher)}"
+        depths = {other.experiment.knobs.layers for other in self.studies}
+        layers = f", {experiment.knobs.layers} layers" if len(depths) > 1 else ""
+        return f"{experiment.source.title}, {TEACHER_NAMES.get(experiment.teacher, experiment.teacher)}{layers}"
 
 
 def figure5(parameters: Parameters) -> Figure5:
     """All studies that the parameters ask for, out of the store or computed; a submission only with `submit`."""
+    check_submission(parameters)
     scale, store = parameters.size, Store(refresh=parameters.refresh)
     knobs = parameters.knobs
     if scale.name == "demo" and parameters.qubits is None:
         knobs = replace(knobs, qubits=DEMO_QUBITS)
+    check_study(parameters, knobs.qubits)
+    depths = [knobs.layers] if scale.name == "demo" or parameters.layers is not None else list(DEPTHS)
     texts = parameters.texts or TEXTS.get(scale.name, OTHER_TEXTS)
-    settings = Settings(texts, parameters.shots, parameters.seed, parameters.calibration)
+    settings = Settings(texts, shots_of(parameters), parameters.seed, parameters.calibration)
     studies = [
         Study(
-            Experiment(Source(name, scale, parameters.data_dir), scale, teacher, knobs, store),
+            Experiment(Source(name, scale, parameters.data_dir), scale, teacher, replace(knobs, layers=layers), store),
             settings,
         )
         for name in parameters.task_list
         for teacher in parameters.teachers
+        for layers in depths
     ]
     rows = [study.row() for study in studies]
-    submission = submit_or_explain(studies, rows, parameters)
+    sent = [k for k, study in enumerate(studies) if study.experiment.knobs.layers == depths[0]]
+    submission = submit_or_explain([studies[k] for k in sent], [rows[k] for k in sent], parameters)
     return Figure5(parameters, studies, rows, replay(parameters.ledger, store), submission)
 
 
@@ -87,27 +101,75 @@ def printed(fact: str) -> str:
 
 
 def accuracies(figure: Figure5) -> HTML:
-    """Accuracy in every condition, with its interval; below, the paper's range."""
+    """Right texts of the exact and the noisy circuit, the texts that shots and noise flip, and those brought back."""
     parameters, first = figure.parameters, figure.rows[0]
     lowest, highest = printed("lowest accuracy"), printed("highest accuracy")
-    differing = changed(parameters.preset, figure.studies[0].experiment.knobs)
-    changes = "; changed: " + ", ".join(f"{k} = {v}" for k, v in differing.items()) if differing else ""
     chip = "the table given as calibration" if parameters.calibration else "the shipped table, which is synthetic"
+    study = figure.studies[0]
+    differing = changed(parameters.preset, replace(study.experiment.knobs, layers=parameters.knobs.layers))
+    changes = "; changed: " + ", ".join(f"{k} = {v}" for k, v in differing.items()) if differing else ""
+    notices = "; ".join(study.chip.notices[:3]) + ("; ..." if len(study.chip.notices) > 3 else "")
     notes = (
-        f"Accuracy on {first.result['texts']} test texts (stratified), student seed {parameters.seed}, "
-        f"{parameters.shots:,} shots a circuit; grey: 95% Wilson interval. Ideal and shots: the exact circuit; every "
-        f"other column: simulated noise of a chip after {chip}. Preset {parameters.preset}{changes}. The paper: "
-        f"{lowest} to {highest} on {printed('test texts')}, {printed('shots')} shots, {printed('teachers')} teachers, "
-        f"{printed('data sets')} tasks."
+        f"All {first.result['test_texts']:,} test texts of the first line and those of the others, student seed "
+        f"{parameters.seed}, {study.settings.shots:,} shots a circuit, simulated noise of a chip after {chip}"
+        f"{f' ({notices})' if notices else ''}. Grey: the 95% Wilson interval of an accuracy. Flipped: the class "
+        "differs from the exact circuit's, in grey how many lost and won the right one. Back: of the texts that noise "
+        "flips, those whose class a mitigation restores, in grey other texts that it flips instead. Preset "
+        f"{parameters.preset}{changes}. The paper: {lowest} to {highest} on {printed('test texts')}, "
+        f"{printed('shots')} shots."
     )
     lines = []
     for study, row in zip(figure.studies, figure.rows, strict=True):
-        cells = [accuracy(row.result["right"][name], row.result["texts"]) for name in CONDITIONS]
-        tested = f'{row.result["ideal_over_all"]:.4f}<br><span class="paper">{row.result["test_texts"]:,} texts</span>'
-        noisy = f'{row.result["by_error"]["1.0"]:.4f}<br><span class="paper">{row.result["test_texts"]:,} texts</span>'
-        lines.append([html.escape(figure.name(study)), *cells, tested, noisy])
-    heads = ["", *CONDITIONS, "all test texts: ideal", "all: noise, infinite shots"]
+        result, texts = row.result, row.result["test_texts"]
+        cells = [f"{texts:,}", accuracy(result["right"]["ideal"], texts), accuracy(result["right"]["noise"], texts)]
+        for name in ("shots", "noise"):
+            flips = result["flips"][name]
+            cells.append(below(flips["flipped"], f"{flips['lost']} lost, {flips['won']} won"))
+        for name in MITIGATED:
+            back = result["back"][name]
+            cells.append(below(back["back"], f"{back['more']} more flipped"))
+        lines.append([html.escape(figure.name(study)), *cells])
+    heads = ["", "test texts", "exact circuit", "with noise", "flipped by shots", "flipped by noise"]
+    heads += [f"back by: {name}" for name in ("readout mitigation", "extrapolation", "both")]
     return table(notes, heads, rows_of(lines), figure.parameters.demo)
+
+
+def below(count: int, grey: str) -> str:
+    """A count and, in grey, what stands below it."""
+    return f'{count:,}<br><span class="paper">{html.escape(grey)}</span>'
+
+
+def conclusion(figure: Figure5) -> HTML:
+    """In sentences: what shots and noise flip, where the paper's range lies on the curve, and what it would need."""
+    said = []
+    low, high = (percent(printed(f"{end} accuracy")) for end in ("lowest", "highest"))
+    for study, row in zip(figure.studies, figure.rows, strict=True):
+        result, texts = row.result, row.result["test_texts"]
+        shots, noise = (result["flips"][name]["flipped"] for name in ("shots", "noise"))
+        both = result["back"]["both"]
+        ends = [crossing(row, value) for value in (high, low)]
+        where = [
+            "not within the errors looked at" if end is None else f"at a two-qubit error of {end:.2%}" for end in ends
+        ]
+        chance = 1 / len(TASKS[study.experiment.source.task].classes)
+        last = list(result["by_error"].values())[-1]
+        said.append(
+            f"{figure.name(study)}: of {texts:,} texts shots flip {shots:,} and noise {noise:,}; readout mitigation "
+            f"with extrapolation brings {both['back']:,} back and flips {both['more']:,} others. The accuracy falls to "
+            f"the paper's {high:.2%} {where[0]} and to its {low:.2%} {where[1]}; at {ERROR_CURVE[-1]:g} times the "
+            f"table's error it is {last:.3f}, chance being {chance:.3f}."
+        )
+    said.append(
+        f"To tell {high:.2%} from {low:.2%} with a power of 80% takes {texts_needed(high, low):,} texts in each of the "
+        "two samples; the paper does not say how many it had."
+    )
+    mark = DEMO if figure.parameters.demo else ""
+    return HTML("".join(f"<p>{html.escape(sentence)}</p>" for sentence in said) + mark)
+
+
+def percent(text: str) -> float:
+    """'67.85%' as a number."""
+    return float(text.rstrip("%")) / 100
 
 
 def compilation(figure: Figure5) -> HTML:
@@ -116,9 +178,10 @@ def compilation(figure: Figure5) -> HTML:
     for study, row in zip(figure.studies, figure.rows, strict=True):
         for what, gates, depth in row.result["stages"]:
             lines.append([f"{html.escape(figure.name(study))}: {what}", f"{gates:,}", f"{depth:,}"])
+    depths = " and ".join(map(str, sorted({row.result["layers"] for row in figure.rows})))
     notes = (
-        f"{figure.rows[0].result['layers']} layers. Two-qubit gates as a chip counts them (an RZZ is two), depth in "
-        "native gates. Every step leaves each <Z> as it was."
+        f"{depths} layers. Two-qubit gates as a chip counts them (an RZZ is two), depth in native gates. Every step "
+        "leaves each <Z> as it was."
     )
     return table(notes, ["", "two-qubit gates", "depth"], rows_of(lines), figure.parameters.demo)
 
@@ -139,6 +202,7 @@ def replays(figure: Figure5) -> HTML:
                 str(found.texts),
                 accuracy(found.ideal_right, found.texts),
                 accuracy(found.right, found.texts),
+                "<br>".join(f"{right} by {method}" for method, right in found.mitigated.items()) or "raw counts only",
                 f"{error:.3f}",
             ]
         )
@@ -146,71 +210,9 @@ def replays(figure: Figure5) -> HTML:
         "Counts replayed from the ledger. Source 'stand-in': answers of this project's test server, which simulates a "
         "chip; they are not measurements of a quantum computer."
     )
-    heads = ["", "source", "chip", "shots", "texts", "ideal", "from the counts", "error of <Z> (rms)"]
+    heads = ["", "source", "chip", "shots", "texts", "ideal", "from the counts, raw", "right texts, mitigated"]
+    heads += ["error of <Z> (rms)"]
     return table(f"{notes} {figure.submission}", heads, rows_of(lines))
-
-
-def condition_figure(figure: Figure5) -> Any:
-    """Accuracy by condition, a panel for each task and teacher, beside the paper's range."""
-    style()
-    count = len(figure.rows)
-    columns = min(count, 3)
-    shape = (-(-count // columns), columns)
-    panels, axes = plt.subplots(
-        *shape, figsize=(max(6.4, 3.8 * columns), 4.4 * shape[0]), sharey=True, squeeze=False, layout="constrained"
-    )
-    low, high = (float(printed(f"{end} accuracy").rstrip("%")) / 100 for end in ("lowest", "highest"))
-    for axis, study, row in zip(axes.flat, figure.studies, figure.rows, strict=False):
-        points = [(name, row.result["right"][name], row.result["texts"], "o") for name in CONDITIONS]
-        own = [found for found in figure.replays if found.key == study.student_key]
-        points += [(found.source, found.right, found.texts, "D") for found in own]
-        axis.axhspan(low, high, color="0.85", label="the paper's range on hardware")
-        for place, (_, right, texts, marker) in enumerate(points):
-            centre, ends = right / texts, interval(right, texts)
-            axis.errorbar(
-                place, centre, yerr=[[centre - ends[0]], [ends[1] - centre]], fmt=marker, capsize=3, color="C0",
-                label="accuracy on the subset, 95% Wilson interval" if place == 0 else None,
-            )  # fmt: skip
-        chance = 1 / len(TASKS[study.experiment.source.task].classes)
-        axis.axhline(chance, linestyle=":", color="0.35", label="chance")
-        axis.set_title(figure.name(study))
-        axis.set_xticks(
-            range(len(points)), [name for name, *_ in points], rotation=50, ha="right", rotation_mode="anchor"
-        )
-    for axis in list(axes.flat)[count:]:
-        axis.remove()
-    axes[0, 0].set(ylabel="accuracy", ylim=(0, 1))
-    panels.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    if figure.parameters.demo:
-        watermark(panels)
-    return panels
-
-
-def curves(figure: Figure5) -> Any:
-    """Accuracy against shots and against the two-qubit error; the error of <Z> of each qubit."""
-    style()
-    panels, (left, middle, right) = plt.subplots(1, 3, figsize=(12.5, 4.6), layout="constrained")
-    for number, (study, row) in enumerate(zip(figure.studies, figure.rows, strict=True)):
-        look = {"color": f"C{number % 10}", "marker": "osD^vP*X<"[number % 9]}
-        left.plot(SHOT_CURVE, [row.result["by_shots"][str(n)] for n in SHOT_CURVE], label=figure.name(study), **look)
-        errors = [100 * scale * row.result["median_error"] for scale in ERROR_CURVE]
-        middle.plot(errors, [row.result["by_error"][str(scale)] for scale in ERROR_CURVE], **look)
-    left.set(xscale="log", xlabel="shots a circuit", ylabel="accuracy, simulated noise", title="the subset")
-    middle.set(
-        xlabel="two-qubit error (%), median of the line", ylabel="accuracy, infinite shots", title="all test texts"
-    )
-    for place, name in enumerate(CONDITIONS[1:]):
-        values = np.mean([row.result["error"][name] for row in figure.rows], axis=0)
-        right.plot(values, color=f"C{place}", marker="osD^v"[place], label=name)
-    right.set(xlabel="qubit", ylabel="error of <Z> (rms over texts)", title="mean over the studies", yscale="log")
-    right.set_xticks(range(len(values)))
-    right.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
-    for axis in (left, middle):
-        axis.set_ylim(0, 1)
-    panels.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    if figure.parameters.demo:
-        watermark(panels)
-    return panels
 
 
 def subset_sizes(figure: Figure5) -> HTML:
@@ -225,6 +227,8 @@ def subset_sizes(figure: Figure5) -> HTML:
 
     lines = [[value, first(found)] for value, found in zip(ends, sizes, strict=True)]
     lines.append(["both", first(both)])
+    low, high = (percent(value) for value in ends)
+    lines.append(["to tell the two apart (5%, power 80%)", f"{texts_needed(high, low):,} in each sample"])
     notes = f"Numbers of test texts, up to {largest:,}, of which a whole number right prints as the paper's accuracy."
     return table(notes, ["accuracy in the paper", "possible sizes of the subset, smallest first"], rows_of(lines))
 

@@ -1,14 +1,16 @@
-"""A stand-in for both Quafu services on this machine: real HTTP, counts of the circuit it is sent, faults on demand.
+"""A stand-in for the Quafu services on this machine: real HTTP, counts of the circuit it is sent, faults on demand.
 
-What is known of the interfaces is said in qdcircuits/cloud/quafu.py.
+What is known of the interfaces is said in qdcircuits/cloud/quafu.py and task_api.py.
 """
 
 import json
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -49,12 +51,30 @@ def probabilities(qasm: str, flip: float = 0.0) -> np.ndarray:
     return table.ravel() / table.sum()
 
 
+@dataclass(frozen=True)
+class Fault:
+    """Any answer to a request. takes: the service acts on the request first; body: None for what it would answer.
+
+    cut: so many bytes of the whole answer are sent, then the connection is closed; drip: seconds between two bytes;
+    sized: with a Content-Length.
+    """
+
+    takes: bool
+    status: int = 200
+    body: bytes | None = None
+    cut: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    drip: float = 0.0
+    sized: bool = True
+
+
 class StandIn:
     """The service's side. accepted: every task that was taken, with its name; requests: (method, path) in order.
 
     faults: {'submit' or 'result': [fault of the first such request, of the second ...]}, each None or a status number,
-    'drop' (close the connection after acting), 'refuse' (before acting), 'half' (half of the JSON). bits_at: 'left' or
-    'right' end for qubit 0, by default as the real services do. ends: how a task ends: done, failed or canceled.
+    'drop' (close the connection after acting), 'refuse' (before acting), 'half' (half of the JSON), or a Fault.
+    bits_at: 'left' or 'right' end for qubit 0, by default as the real services do. ends: how a task ends: done, failed
+    or canceled.
     """
 
     def __init__(self, ends: str = "done", bits_at: str | None = None, waiting: int = 1, flip: float = 0.0) -> None:
@@ -62,6 +82,9 @@ class StandIn:
         self.accepted: dict[int, dict[str, Any]] = {}
         self.requests: list[tuple[str, str]] = []
         self.token, self.online, self.ends = TOKEN, True, ends
+        self.lists = False  # whether /task/query/ finds tasks by name
+        self.references: dict[str, str] = {}
+        self.bodies: list[dict[str, Any]] = []
         self.bits_at, self.waiting, self.flip = bits_at, waiting, flip
         self.asked: Counter[int] = Counter()
         self.lock = threading.Lock()
@@ -85,15 +108,12 @@ class StandIn:
         path, query = urlsplit(url).path.strip("/"), parse_qs(urlsplit(url).query)
         if path.startswith("task/"):
             if headers.get("token") != self.token:
-                return 401, {"detail": f"invalid token {headers.get('token')}"}
-            if path == "task/verify":
-                return 200, {"status": "ok"}
-            if path == "task/status/0":
-                return 200, {"Baihua": 3 if self.online else "Offline", "Dongling": 0}
-            if path == "task/run":
-                task = json.loads(body)
-                return 200, self.accept(query["name"][0], task["circuit"], int(query["shots"][0]))
-            return 200, self.sqc_result(int(path.split("/")[-1]))
+                return 200, {"error": f"token {headers.get('token')} expired"}
+            return 200, self.sqc(path, query, body)
+        if path.split("/")[0] in ("auth", "devices", "jobs"):
+            if headers.get("Authorization") != f"Bearer {self.token}":
+                return 401, {"error": "this key is not valid", "code": "invalid_key"}
+            return self.v1(path, body)
         if headers.get("api_token") != self.token:
             return 200, {"status": 201, "message": f"the token {headers.get('api_token')} has expired"}
         form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
@@ -106,9 +126,46 @@ class StandIn:
             return 200, {"status": 0, "task_id": str(number), "task_name": form["task_name"], "res": "{}"}
         return 200, self.cloud_result(int(form["task_id"]))
 
+    def sqc(self, path: str, query: dict[str, list[str]], body: bytes) -> Any:
+        if path == "task/verify":
+            return "token is valid"
+        if path == "task/status/0":
+            return {"Baihua": 3 if self.online else "Offline", "Dongling": 0, "Miaofeng": "Maintenance"}
+        if path == "task/query":
+            rows = [{"taskId": number, "taskName": task["name"]} for number, task in self.accepted.items()]
+            return {"items": rows if self.lists else []}
+        if path == "task/run":
+            task = json.loads(body)
+            self.bodies.append(task)
+            return self.accept(query["name"][0], task["circuit"], int(query["shots"][0]))
+        return self.sqc_result(int(path.split("/")[-1]))
+
+    def v1(self, path: str, body: bytes) -> tuple[int, Any]:
+        if path == "auth/me":
+            return 200, {"user": {"name": "tester"}}
+        if path == "devices":
+            limits = {"min_shots": 1024, "max_shots": 8192, "shots_step": 1024}
+            row = {"name": "Baihua", "status": "online" if self.online else "calibrating", "queue": 3}
+            return 200, {"devices": [row | {"limits": limits}]}
+        if path == "jobs":
+            task = json.loads(body)
+            self.bodies.append(task)
+            if task["client_ref"] not in self.references:
+                number = self.accept(task["name"], task["circuits"][0]["qasm"], task["shots"])
+                self.references[task["client_ref"]] = f"u7f3a9c2b-{number}"
+            return 201, {"job_id": self.references[task["client_ref"]], "status": "Queued"}
+        number = int(path.split("/")[1].split("-")[1])
+        state = self.state(number)
+        answer = {"task_id": f"u7f3a9c2b-{number}-0", "status": {"done": "Finished"}.get(state, state.capitalize())}
+        if state == "waiting":
+            return 200, answer | {"status": "Queued"}
+        if state == "done":
+            answer["result"] = {"counts": self.counts(number, "right"), "bit_order": "c0_rightmost"}
+        return 200, answer | ({"status": "Cancelled"} if state == "canceled" else {})
+
     def state(self, number: int) -> str:
         self.asked[number] += 1
-        check = "\nx q[0];" in self.accepted[number]["qasm"]
+        check = "\nx q[" in self.accepted[number]["qasm"]
         return "waiting" if self.asked[number] <= self.waiting else "done" if check else self.ends
 
     def sqc_result(self, number: int) -> dict[str, Any]:
@@ -138,8 +195,9 @@ def serving(service: StandIn) -> Iterator[str]:
         def respond(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             service.requests.append((self.command, self.path))
-            kind = "submit" if "/run" in self.path or "asyc" in self.path else "result"
-            kind = kind if kind == "submit" or "result" in self.path or "recall" in self.path else "other"
+            submits = "/run" in self.path or "asyc" in self.path or self.path == "/jobs"
+            reads = any(word in self.path for word in ("result", "recall", "/tasks/0"))
+            kind = "submit" if submits else "result" if reads else "other"
             faults = service.faults.get(kind, [])
             fault = faults.pop(0) if faults else None
             if isinstance(fault, int):
@@ -147,6 +205,9 @@ def serving(service: StandIn) -> Iterator[str]:
                 return
             if fault == "refuse":
                 self.connection.close()
+                return
+            if isinstance(fault, Fault):
+                self.faulty(fault, body)
                 return
             status, answer = service.answer(self.command, self.path, self.headers, body)
             if fault == "drop":
@@ -157,6 +218,23 @@ def serving(service: StandIn) -> Iterator[str]:
 
         do_GET = do_POST = respond
 
+        def faulty(self, fault: Fault, body: bytes) -> None:
+            status, content = fault.status, fault.body
+            if fault.takes:
+                _, answer = service.answer(self.command, self.path, self.headers, body)
+                content = json.dumps(answer).encode() if content is None else content
+            content = content or b""
+            lines = [f"HTTP/1.1 {status} Fault"] + [f"Content-Length: {len(content)}"] * fault.sized
+            lines += [f"{name}: {value}" for name, value in fault.headers.items()]
+            raw = ("\r\n".join(lines) + "\r\n\r\n").encode() + content
+            self.close_connection = True
+            try:
+                for piece in [raw[k : k + 1] for k in range(len(raw))] if fault.drip else [raw[: fault.cut]]:
+                    self.wfile.write(piece)
+                    time.sleep(fault.drip)
+            except OSError:  # the client has given up
+                return
+
         def reply(self, status: int, content: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
@@ -166,7 +244,7 @@ def serving(service: StandIn) -> Iterator[str]:
         def log_message(self, *_: Any) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from qdcircuits.ansatz import ANSATZE, Circuit, Gate, layered_circuit, qdllm_circuit
 from qdcircuits.chip.calibration import (
-    COLUMNS,
     SHIPPED,
     Calibration,
     Coupler,
@@ -364,28 +363,8 @@ def test_best_line_is_the_best_of_all_lines():
     assert price(best_line(chip, 5)) == pytest.approx(min(map(price, lines)))
 
 
-@pytest.mark.parametrize(
-    ("lines", "sentence"),
-    [
-        (["qubits,t1_us"], "must have the columns"),
-        (["0,60,30,0.1,0.1,0.001,30", "0-1,,,,,0.01,60"], "couplers at qubits [1]"),
-        (["0,60,130,0.1,0.1,0.001,30"], "line 2: t2_us must be above 0 and at most twice t1_us"),
-        (["0,60,30,0.6,0.1,0.001,30"], "line 2: reads_1_for_0 is '0.6'"),
-        (["0,60,30,0.1,0.1,x,30"], "line 2: error is 'x'"),
-        (["a,60,30,0.1,0.1,0,30"], "line 2: qubits is 'a'"),
-        (["1-1,,,,,0.01,60"], "a coupler joins two different qubits"),
-    ],
-)
-def test_bad_calibration_table_is_refused_by_line(lines, sentence, tmp_path, refused):
-    path = tmp_path / "chip.csv"
-    head = [] if lines[0].startswith("qubits") else [",".join(COLUMNS)]
-    path.write_text("\n".join(head + lines) + "\n")
-    with refused(sentence):
-        read_calibration(str(path))
-
-
 def test_chip_without_a_long_enough_line_is_refused(refused):
-    with refused("no connected line of 25 qubits"):
+    with refused("no connected line of 25 qubits: the longest has 24"):
         best_line(read_calibration(), 25)
 
 
