@@ -23,23 +23,25 @@ import numpy as np
 import torch
 
 from qdcircuits.errors import InputError
+from qdllm_utils.texts.adapters import is_merged, with_adapter
+from qdllm_utils.texts.loading import check_needs, load_classifier, most_tokens
 from qdllm_utils.texts.resumption import (
     Batch,
     Clock,
     Progress,
     Reader,
     alone,
-    check_memory,
     claim,
-    count_parameters,
     data_hash,
+    device,
     in_chunks,
+    on_device,
     say,
     whole,
     write_json,
 )
 from qdllm_utils.texts.teacher_specs import TeacherSpec
-from qdllm_utils.texts.teachers import TeacherOutput, classes_of, load_classifier
+from qdllm_utils.texts.teachers import TeacherOutput, classes_of
 
 CHECKPOINT_SECONDS = 180.0
 BACKWARD = 3  # a training step on a text costs about as much as so many forward passes
@@ -55,6 +57,7 @@ def fine_tune_resumable(
     classes: int,
     checkpoint: Path,
     max_tokens: int = 60,
+    names: tuple[str, ...] = (),
 ) -> TeacherOutput:
     """Fine-tune the model in `source` on rows["train"], keep its best validation epoch, run it on all texts.
 
@@ -65,10 +68,10 @@ def fine_tune_resumable(
     with alone(checkpoint):
         claim(checkpoint, identity_of(spec, texts, labels, rows, max_tokens))
         clock = Clock(checkpoint)
-        check_memory(count_parameters(source))
-        tokenizer, model = load_classifier(source, classes)
-        model = with_adapter(spec, model)
-        reader = Reader(tokenizer, texts, max_tokens)
+        say(check_needs(source, spec) + " The time is said after the first steps.")
+        tokenizer, model = load_classifier(source, classes, names)
+        model = with_adapter(spec, model).to(device())
+        reader = Reader(tokenizer, texts, most_tokens(model.config, max_tokens))
         train, validation, everything = rows["train"], rows["validation"], np.arange(len(texts))
         state = State(model, spec, len(train), checkpoint / "state.pt", clock)
         state.load()
@@ -78,7 +81,7 @@ def fine_tune_resumable(
         def logits(batch: Batch) -> torch.Tensor:
             """(B, C), without dropout."""
             model.eval()
-            return model(**batch).logits
+            return model(**on_device(batch)).logits
 
         def predict(chosen: np.ndarray, name: str) -> np.ndarray:
             return in_chunks(reader, chosen, logits, 4 * spec.batch_size, checkpoint, name, bar)
@@ -121,30 +124,6 @@ def batches_of_epoch(
     return [batches[number] for number in generator.permutation(len(batches))] if by_length else batches
 
 
-def with_adapter(spec: TeacherSpec, model: Any) -> Any:
-    """The model with LoRA on the spec's targets (empty: PEFT's choice for its type, else every linear layer)."""
-    from peft import LoraConfig, TaskType, get_peft_model
-
-    config = LoraConfig(
-        task_type=TaskType.SEQ_CLS,
-        r=spec.rank,
-        lora_alpha=2 * spec.rank,
-        lora_dropout=0.05,
-        target_modules=list(spec.targets) or None,
-    )
-    torch.manual_seed(spec.seed)
-    try:
-        return get_peft_model(model, config)
-    except ValueError:
-        config.target_modules = "all-linear"
-        return get_peft_model(model, config)
-
-
-def is_merged(name: str) -> bool:
-    """Whether a parameter is there after merging: not the adapter's own, and of the head only the trained copy."""
-    return "lora_" not in name and ".original_module." not in name
-
-
 class State:
     """What changes while a run goes on, and its file."""
 
@@ -165,7 +144,7 @@ class State:
     def learn(self, batch: Batch, labels: torch.Tensor) -> None:
         """One step of the optimiser on a batch; an InputError where the loss is not finite."""
         self.model.train()
-        loss = torch.nn.functional.cross_entropy(self.model(**batch).logits.float(), labels)
+        loss = torch.nn.functional.cross_entropy(self.model(**on_device(batch)).logits.float(), labels.to(device()))
         if not torch.isfinite(loss):
             raise InputError(
                 f"The loss is {loss.item()} at step {self.step + 1}: the weights or the learning rate are no good; "
@@ -205,7 +184,7 @@ class State:
             "trained": {name: value.detach() for name, value in self.trained.items()},
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "generator": torch.get_rng_state(),
+            "generators": [torch.get_rng_state(), *torch.cuda.get_rng_state_all()],
             "history": self.history,
             "best": self.best,
             "best_weights": self.best_weights,
@@ -219,7 +198,7 @@ class State:
         if not self.path.is_file():
             return
         try:
-            content = torch.load(self.path, weights_only=True)
+            content = torch.load(self.path, weights_only=True, map_location="cpu")
         except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
             where = self.path.parent.name
             raise InputError(f"The checkpoint in {where!r} is damaged: delete that folder and start again.") from error
@@ -233,7 +212,9 @@ class State:
         self.put(content["trained"])
         self.optimiser.load_state_dict(content["optimiser"])
         self.schedule.load_state_dict(content["schedule"])
-        torch.set_rng_state(content["generator"])
+        torch.set_rng_state(content["generators"][0])
+        if torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(content["generators"][1:])
         say(f"Going on from step {self.step}, {len(self.history)} epochs done.")
 
 

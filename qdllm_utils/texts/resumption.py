@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import psutil
 import torch
 from tqdm import tqdm
 
@@ -157,6 +156,16 @@ class Reader:
         return int(self.lengths[rows].sum())
 
 
+def device() -> str:
+    """The GPU where there is one, else the CPU."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def on_device(batch: Batch) -> Batch:
+    """The batch where the model is."""
+    return {name: values.to(device()) for name, values in batch.items()}
+
+
 @torch.inference_mode()
 def in_chunks(
     reader: Reader,
@@ -182,7 +191,7 @@ def in_chunks(
             found = []
             for first in range(0, len(chosen), batch_size):
                 batch = chosen[first : first + batch_size]
-                found.append(compute(reader.batch(batch)).float().numpy())
+                found.append(compute(reader.batch(batch)).float().cpu().numpy())
                 bar.add(reader.tokens(batch))
             chunk = np.concatenate(found)
             if not np.isfinite(chunk).all():
@@ -203,30 +212,3 @@ def data_hash(texts: list[str], *arrays: np.ndarray) -> str:
     for array in arrays:
         found.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     return found.hexdigest()
-
-
-def check_memory(parameters: int, trained: int = 0) -> None:
-    """Say the memory that a run needs before the weights are loaded; an InputError where that much is not free.
-
-    Four bytes a parameter, sixteen a trained one (weight, gradient, two moments), and a tenth and 1 GB for the rest.
-    """
-    needed = 1e9 + 1.1 * (4 * parameters + 16 * trained)
-    free = psutil.virtual_memory().available
-    say(
-        f"{parameters / 1e9:.2f} billion parameters in float32: about {needed / 1e9:.1f} GB of memory, "
-        f"{free / 1e9:.1f} GB are free; the time is said after the first steps."
-    )
-    if needed > free:
-        raise InputError(
-            f"The model needs about {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free: close what else "
-            "runs, use a larger machine, or choose a smaller teacher."
-        )
-
-
-def count_parameters(source: str) -> int:
-    """How many parameters a model has without its head, from its configuration alone."""
-    from transformers import AutoConfig, AutoModel
-
-    config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-    with torch.device("meta"):
-        return sum(value.numel() for value in AutoModel.from_config(config, trust_remote_code=False).parameters())

@@ -6,17 +6,19 @@ import numpy as np
 import torch
 
 from qdllm_utils.texts import pretrained
+from qdllm_utils.texts.needs import check_memory, count_parameters
 from qdllm_utils.texts.resumption import (
     Batch,
     Clock,
     Progress,
     Reader,
     alone,
-    check_memory,
     claim,
-    count_parameters,
     data_hash,
+    device,
     in_chunks,
+    on_device,
+    say,
 )
 
 NAMES = ("middle", "middle_last", "mean", "last_token")
@@ -36,15 +38,17 @@ def frozen_states(source: str, texts: list[str], folder: Path, max_tokens: int =
         model_identity = pretrained.identity(source)
         claim(folder, {"model": model_identity, "data": data_hash(texts), "max_tokens": max_tokens})
         clock = Clock(folder)
-        check_memory(count_parameters(source))
+        say(check_memory(count_parameters(source)))
         tokenizer = AutoTokenizer.from_pretrained(source, padding_side="right", trust_remote_code=False)
-        model = AutoModel.from_pretrained(source, dtype=torch.float32, trust_remote_code=False).eval()
+        model = AutoModel.from_pretrained(source, dtype=torch.float32, trust_remote_code=False)
+        model.to(device()).eval()
         reader = Reader(tokenizer, texts, max_tokens)
         everything = np.arange(len(texts))
         bar = Progress(reader.tokens(everything))
 
         def states(batch: Batch) -> torch.Tensor:
             """(B, 4, d)."""
+            batch = on_device(batch)
             found = model(**batch, output_hidden_states=True).hidden_states
             return pooled(found[len(found) // 2], found[-1], batch["attention_mask"])
 
