@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
-from qdllm_utils.texts import lora, resumption, states, twins
+from qdllm_utils.texts import lora, needs, resumption, states, twins
 from qdllm_utils.texts.sources import split
 from qdllm_utils.texts.teacher_specs import TeacherSpec
 
@@ -22,6 +22,15 @@ TEXTS = [f"{('good happy day ', 'bad gloomy night ')[n % 2] * (1 + n * 7 % 9)}nu
 LABELS = np.arange(60) % 2
 ROWS = split(LABELS, 0)
 SPEC = TeacherSpec("tiny", "tiny", ("q_proj", "k_proj", "v_proj", "o_proj"), 4, 5e-3, 3, 4)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny matrices: two threads would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +176,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(refused, tiny, tmp_path):
 
 
 def test_too_little_memory_is_said_before_the_weights_are_loaded(refused, tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(resumption.psutil, "virtual_memory", lambda: type("Memory", (), {"available": 5e8}))
+    monkeypatch.setattr(needs.psutil, "virtual_memory", lambda: type("Memory", (), {"available": 5e8}))
     monkeypatch.setattr(lora, "load_classifier", lambda *_: pytest.fail("the weights were loaded"))
     with refused("GB of memory", "free"):
         run(tiny, tmp_path)
