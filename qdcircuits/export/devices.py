@@ -26,8 +26,8 @@ def device(wires: int, name: str = "auto") -> Any:
         return qml.device(name, wires=wires)
     except Exception as error:
         raise InputError(
-            f"The PennyLane device {name!r} cannot be used ({why(error)}): install its plugin, or choose auto or one of "
-            f"{', '.join(CHAIN)}."
+            f"The PennyLane device {name!r} cannot be used ({why(error)}): install its plugin, or choose auto or "
+            f"one of {', '.join(CHAIN)}."
         ) from error
 
 

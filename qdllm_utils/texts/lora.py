@@ -44,7 +44,9 @@ from qdllm_utils.texts.teacher_specs import TeacherSpec
 from qdllm_utils.texts.teachers import TeacherOutput, classes_of
 
 CHECKPOINT_SECONDS = 180.0
-BACKWARD = 2  # forward passes that a training step on a text costs; 1.7 were measured, as frozen weights need no gradient
+BACKWARD = (
+    2  # forward passes that a training step on a text costs; 1.7 were measured, as frozen weights need no gradient
+)
 WARM_UP = 0.1  # share of the steps
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from qdllm_utils.texts import pretrained
+from qdllm_utils.texts.loading import check_finite, load_config, load_tokenizer, most_tokens
 from qdllm_utils.texts.needs import check_memory, count_parameters
 from qdllm_utils.texts.resumption import (
     Batch,
@@ -32,17 +33,18 @@ def frozen_states(source: str, texts: list[str], folder: Path, max_tokens: int =
     same after the last layer and its normalisation. Texts are cut at max_tokens and padded no further than the
     longest of their batch. A killed run goes on from the chunks in `folder`.
     """
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoModel
 
     with alone(folder):
         model_identity = pretrained.identity(source)
         claim(folder, {"model": model_identity, "data": data_hash(texts), "max_tokens": max_tokens})
         clock = Clock(folder)
         say(check_memory(count_parameters(source)))
-        tokenizer = AutoTokenizer.from_pretrained(source, padding_side="right", trust_remote_code=False)
-        model = AutoModel.from_pretrained(source, dtype=torch.float32, trust_remote_code=False)
+        tokenizer = load_tokenizer(source, load_config(source))
+        model = AutoModel.from_pretrained(source, dtype=torch.float32, trust_remote_code=False, use_safetensors=True)
+        check_finite(source, model)
         model.to(device()).eval()
-        reader = Reader(tokenizer, texts, max_tokens)
+        reader = Reader(tokenizer, texts, most_tokens(model.config, max_tokens))
         everything = np.arange(len(texts))
         bar = Progress(reader.tokens(everything))
 

@@ -31,7 +31,7 @@ def broken(monkeypatch, **errors):
 @pytest.mark.parametrize(
     "error",
     [
-        qml.DeviceError("Device lightning.gpu does not exist."),
+        qml.exceptions.DeviceError("Device lightning.gpu does not exist."),
         RuntimeError("CUDA driver version is insufficient\nfor CUDA runtime version."),
         ImportError("libcustatevec.so.1: cannot open shared object file"),
     ],
