@@ -111,6 +111,10 @@ def test_a_run_killed_twice_ends_with_the_bits_of_an_undisturbed_one(tiny, tmp_p
     assert last.exitcode == undisturbed.exitcode == 0
     found, expected = (np.load(folder.parent / "logits.npy") for folder in (killed, whole))
     assert np.array_equal(found, expected) and found.shape == (60, 2) and np.ptp(found) > 0.1
+    ends = [torch.load(folder / "state.pt", weights_only=True) for folder in (killed, whole)]
+    for name, values in ends[0]["trained"].items():  # the last epoch's, which need not be the best one's
+        assert torch.equal(values, ends[1]["trained"][name])
+    assert torch.equal(ends[0]["generators"][0], ends[1]["generators"][0])
     clock = json.loads((killed / "summary.json").read_text())
     assert clock["starts"] == 3 and len(clock["validation"]) == 3 and clock["peak_bytes"] > 1e8
 

@@ -7,13 +7,14 @@ import weakref
 from pathlib import Path
 
 import numpy as np
+import peft
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from qdcircuits.errors import InputError
-from qdllm_utils.texts import adapters, loading, needs, teachers
+from qdllm_utils.texts import adapters, heads, loading, needs, teachers
 from qdllm_utils.texts.loading import load_classifier
 from qdllm_utils.texts.sources import split
 from qdllm_utils.texts.teacher_specs import TeacherSpec
@@ -57,14 +58,12 @@ def test_a_model_of_every_architecture_teaches(architecture, tmp_path):
     output = teachers.fine_tune(spec_of(source), texts, LABELS, ROWS, 2)
     assert output.logits.shape == (60, 2) and np.isfinite(output.logits).all() and np.ptp(output.logits[:, 0]) > 1e-4
     whole = AutoModelForSequenceClassification.from_pretrained(source, num_labels=2)
-    head = sum(
-        value.numel()
-        for name, part in whole.named_children()
-        if name != whole.base_model_prefix
-        for value in part.parameters()
-    )
     assert output.parameters == whole.num_parameters()
-    assert output.lora_parameters > head  # adapter and the whole head, whatever it is called
+    head = sum(value.numel() for part in heads.head_modules(whole).values() for value in part.parameters())
+    adapted = adapters.with_adapter(spec_of(source), whole)
+    trained = {name: value.numel() for name, value in adapted.named_parameters() if value.requires_grad}
+    assert sum(size for name, size in trained.items() if "modules_to_save" in name) == head
+    assert output.lora_parameters == sum(trained.values()) > head
 
 
 @pytest.mark.parametrize("architecture", CONFIGS)
@@ -288,6 +287,7 @@ def test_bfloat16_weights_are_not_merged_and_their_head_is_float32(tmp_path, mon
     kept = []
     really = adapters.with_adapter
     monkeypatch.setattr(teachers, "with_adapter", lambda *given: kept.append(really(*given)) or kept[-1])
+    monkeypatch.setattr(peft.PeftModel, "merge_and_unload", lambda _: pytest.fail("merged"), raising=False)
     output = teachers.fine_tune(spec_of(source), TEXTS, LABELS, ROWS, 2)
     types = {name: value.dtype for name, value in kept[0].named_parameters()}
     assert {t for name, t in types.items() if "lora_" in name or "score" in name} == {torch.float32}
