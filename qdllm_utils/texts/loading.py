@@ -13,7 +13,7 @@ from qdllm_utils.texts.adapters import head_in_float32
 from qdllm_utils.texts.embeddings import MAX_TOKENS
 from qdllm_utils.texts.heads import Head, head_of, in_our_order, short, start_anew
 from qdllm_utils.texts.model_folders import check_folder
-from qdllm_utils.texts.needs import check_download, check_memory, count_parameters
+from qdllm_utils.texts.needs import check_download, check_memory, count_parameters, kept_states
 from qdllm_utils.texts.teacher_specs import TeacherSpec
 
 LARGE = 1e9  # parameters from which a model is held in bfloat16 on a GPU
@@ -230,4 +230,6 @@ def check_needs(source: str, spec: TeacherSpec) -> str:
     text = config.get_text_config()
     width, layers = (getattr(text, name, 0) or 0 for name in ("hidden_size", "num_hidden_layers"))
     trained = 2 * spec.rank * width * layers * max(len(spec.targets), 2)
-    return check_memory(parameters, trained, torch.finfo(dtype_of(source)).bits // 8)
+    size = torch.finfo(dtype_of(source)).bits // 8
+    states = kept_states(spec.batch_size * MAX_TOKENS, layers, width, size)
+    return check_memory(parameters, trained, size, states)

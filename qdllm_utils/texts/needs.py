@@ -10,7 +10,8 @@ import torch
 
 from qdcircuits.errors import InputError
 
-REST = 1e9  # bytes: Python, libraries, activations
+REST = 1e9  # bytes: Python and libraries
+STATES = 30  # numbers a token, layer and width that a training step keeps for its gradients
 
 
 @lru_cache
@@ -31,12 +32,21 @@ def bytes_needed(parameters: int, trained: int, width: int = 4) -> float:
     return REST + 1.1 * (width * parameters + 16 * trained)
 
 
-def check_memory(parameters: int, trained: int = 0, width: int = 4) -> str:
+def kept_states(tokens: int, layers: int, hidden: int, width: int = 4) -> float:
+    """Bytes that a training step on so many tokens keeps for its gradients; in bfloat16 with gradient checkpointing.
+
+    With the weights this gives 13 GB for 1.54 billion parameters in float32 and batches of 16 texts of 60 tokens;
+    13.7 were measured, the mapped file included.
+    """
+    return tokens * hidden * width * (STATES * layers if width == 4 else 2 * layers + STATES)
+
+
+def check_memory(parameters: int, trained: int = 0, width: int = 4, states: float = 0.0) -> str:
     """The sentence that says the memory a run needs; an InputError where that much is not free.
 
     On a GPU (width 2: bfloat16) its free memory counts, else the machine's.
     """
-    needed = bytes_needed(parameters, trained, width)
+    needed = bytes_needed(parameters, trained, width) + states
     if torch.cuda.is_available():
         free, where = torch.cuda.mem_get_info()[0], "GPU memory"
     else:
