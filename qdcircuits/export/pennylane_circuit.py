@@ -5,6 +5,7 @@ from typing import Any
 import pennylane as qml
 
 from qdcircuits.ansatz import Circuit
+from qdcircuits.export import devices
 
 OPERATIONS = {"RX": qml.RX, "RY": qml.RY, "RZ": qml.RZ, "RZZ": qml.IsingZZ, "CNOT": qml.CNOT}
 
@@ -23,10 +24,13 @@ def apply(circuit: Circuit, inputs: Any, weights: Any) -> None:
 
 
 def qnode(circuit: Circuit, device: str = "default.qubit", **options: Any) -> qml.QNode:
-    """A QNode f(inputs, weights) -> list of n <Z_j>, on any PennyLane device. options go to the QNode."""
+    """A QNode f(inputs, weights) -> list of n <Z_j>, on a PennyLane device by name, or `auto` (see devices.py).
+
+    options go to the QNode.
+    """
 
     def function(inputs: Any, weights: Any) -> list[Any]:
         apply(circuit, inputs, weights)
         return [qml.expval(qml.PauliZ(wire)) for wire in range(circuit.n_qubits)]
 
-    return qml.QNode(function, qml.device(device, wires=circuit.n_qubits), **options)
+    return qml.QNode(function, devices.device(circuit.n_qubits, device), **options)
