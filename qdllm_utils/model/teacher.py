@@ -58,7 +58,9 @@ def taught(teacher: Any, data: Labelled, max_tokens: int, seed: int, workspace: 
     labels = np.concatenate([data.labels, np.zeros(len(data.unlabelled), int)])  # of the unlabelled: never read
     folder = workspace / "teacher"
     with quiet(), fitting_threads():
-        output = fine_tune(spec, data.everything, labels, data.rows, len(data.classes), max_tokens, folder)
+        output = fine_tune(
+            spec, data.everything, labels, data.rows, len(data.classes), data.classes, max_tokens, folder
+        )
     shown = Path(name).name if pretrained.looks_like_path(name) else name
     return Taught(
         shown,

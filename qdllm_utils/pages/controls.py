@@ -3,7 +3,7 @@
 A block is one task, teacher and preset: its family for Holm's correction is every control of the block.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
 
 from qdllm_utils.config import TASKS
@@ -17,7 +17,7 @@ from qdllm_utils.pages.tuning import (
     train,
 )
 from qdllm_utils.parameters import Parameters
-from qdllm_utils.runs.experiments import Comparison, TeacherRun
+from qdllm_utils.runs.experiments import Comparison, Experiment, TeacherRun
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.show.statistics import LEVEL, Difference, accuracy_error, least_p
 from qdllm_utils.students.controls import CONTROLS, Cosine
@@ -62,7 +62,9 @@ def run(parameters: Parameters) -> Controls:
     store = Store(refresh=parameters.refresh)
     seeds = number_of_seeds(parameters)
     blocks, runs = [], []
-    experiments = experiments_of(parameters, presets, store)
+    experiments = [
+        (preset, fairly_scaled(experiment)) for preset, experiment in experiments_of(parameters, presets, store)
+    ]
     for preset, experiment in experiments:
         outcomes = list(train(experiment, arms(), seeds, preset).values())
         student, controls = outcomes[0], [*outcomes[1:], tfidf_outcome(experiment)]
@@ -73,6 +75,18 @@ def run(parameters: Parameters) -> Controls:
         runs.append(TeacherRun(experiment.teacher, teacher, rows))
     source = experiments[0][1].source
     return Controls(parameters, blocks, Comparison("Controls", source.kind, None, parameters, runs, store))
+
+
+def fairly_scaled(experiment: Experiment) -> Experiment:
+    """The experiment with E standardised on the training rows for every arm, whatever the preset.
+
+    The released min-max gives the student and its cos control angles that no scale of E changes; a linear probe or an
+    MLP on the same raw E breaks at the preset's rate of .06. With the same input scaling for all arms the comparison
+    is about the arms.
+    """
+    if experiment.asked.scaling == "tanh":
+        return experiment  # there it always is
+    return replace(experiment, asked=replace(experiment.asked, standardise=True))
 
 
 def conclusions(controls: Controls) -> list[str]:

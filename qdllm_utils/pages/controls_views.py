@@ -77,7 +77,8 @@ def controls_caption(controls: Controls) -> str:
         "Difference: control − student in points, paired by seed, with its 95% bootstrap interval over seeds; d_z: "
         "mean over standard deviation of the differences; p: sign-flip test; Holm over all controls of the block.",
         "Verdict of the control against the student at 0.05.",
-        "All arms of preset paper have the paper's optimiser.",
+        "All arms of preset paper have the paper's optimiser; every arm of every preset, the student too, reads the "
+        "embedding standardised on the training rows (the student of Tables 4 to 6 at preset paper reads it raw).",
         f"In preset tuned each arm, the student too, tries the learning rates {rates} with {min(seeds, TUNING_SEEDS)} "
         "seeds and takes the one that is best on validation.",
         "CE alone: alpha = 0, the teacher is not used. TF-IDF reads the words and has no seed: its one accuracy is "

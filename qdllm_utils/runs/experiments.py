@@ -132,6 +132,7 @@ class Experiment:
             corpus.labels,
             rows,
             len(corpus.classes),
+            corpus.classes,
         )
         predicted = output.logits.argmax(axis=1)
         result = {

@@ -55,7 +55,8 @@ def fine_tune(
 
     labels: a class a text (N,), or class probabilities (N, C) to be learnt by cross-entropy against them, which is
     how an embedder learns from a teacher. names: of the classes, by which a checkpoint that was fine-tuned on them
-    keeps its head. max_tokens: what a text is cut to. save_to: a folder for the merged model and its tokeniser. Raises InputError for a model that cannot be used and for losses or logits that are not finite.
+    keeps its head. max_tokens: what a text is cut to. save_to: a folder for the merged model and its tokeniser.
+    Raises InputError for a model that cannot be used and for losses or logits that are not finite.
     The model's memory is free again when this returns.
     """
     with weights_folder(spec, texts, rows["train"]) as source, tempfile.TemporaryDirectory() as output:
