@@ -103,7 +103,7 @@ def test_environment_and_lock_agree_on_torch():
 
 
 def test_a_wing_imports_only_from_those_above_it():
-    wings = ["texts", "learning", "students", "runs", "show", "pages"]
+    wings = ["texts", "learning", "students", "runs", "show", "model", "pages"]
     package = ROOT / "qdllm_utils"
     wrong = [
         (path.name, below)
@@ -113,3 +113,7 @@ def test_a_wing_imports_only_from_those_above_it():
         if re.search(rf"(from|import) qdllm_utils[. ](import )?{below}\b", path.read_text(encoding="utf-8"))
     ]
     assert not wrong
+
+
+def test_the_circuits_know_nothing_of_the_paper():
+    assert not [path.name for path in (ROOT / "qdcircuits").rglob("*.py") if "qdllm_utils" in path.read_text("utf-8")]

@@ -59,7 +59,7 @@ def taught(teacher: Any, data: Labelled, max_tokens: int, seed: int, workspace: 
     folder = workspace / "teacher"
     with quiet(), fitting_threads():
         output = fine_tune(
-            spec, data.everything, labels, data.rows, len(data.classes), data.classes, max_tokens, folder
+            spec, data.everything, labels, data.rows, len(data.classes), tuple(data.classes), max_tokens, folder
         )
     shown = Path(name).name if pretrained.looks_like_path(name) else name
     return Taught(

@@ -13,10 +13,10 @@ import torch
 
 from qdcircuits.errors import InputError
 from qdllm_utils.config import TASKS
-from qdllm_utils.pages.tuning import Arm, Outcome, experiments_of, number_of_seeds, tfidf_outcome, train
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Comparison, Experiment, TeacherRun
 from qdllm_utils.runs.store import Row, Store, key_of
+from qdllm_utils.runs.tuning import Arm, Outcome, experiments_of, number_of_seeds, tfidf_outcome, train
 
 ROUNDED = ("quantum", "mlp", "surrogate")  # the students that are also stored as fp16 and int8
 FAMILIES = ("QD-LLM, preset paper", "QD-LLM, preset tuned", "classical student", "probe", "baseline", "TF-IDF")

@@ -7,7 +7,11 @@ from dataclasses import dataclass, replace
 from statistics import mean
 
 from qdllm_utils.config import TASKS
-from qdllm_utils.pages.tuning import (
+from qdllm_utils.parameters import Parameters
+from qdllm_utils.runs.experiments import Comparison, Experiment, TeacherRun
+from qdllm_utils.runs.statistics import LEVEL, Difference, accuracy_error, least_p
+from qdllm_utils.runs.store import Row, Store
+from qdllm_utils.runs.tuning import (
     Arm,
     Outcome,
     against,
@@ -16,10 +20,6 @@ from qdllm_utils.pages.tuning import (
     tfidf_outcome,
     train,
 )
-from qdllm_utils.parameters import Parameters
-from qdllm_utils.runs.experiments import Comparison, Experiment, TeacherRun
-from qdllm_utils.runs.store import Row, Store
-from qdllm_utils.show.statistics import LEVEL, Difference, accuracy_error, least_p
 from qdllm_utils.students.controls import CONTROLS, Cosine
 
 

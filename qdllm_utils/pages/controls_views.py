@@ -4,9 +4,9 @@ import html
 from collections.abc import Sequence
 
 from qdllm_utils.pages.controls import Controls, answer, conclusions, points
-from qdllm_utils.pages.tuning import LEARNING_RATES, TUNING_SEEDS, Outcome
+from qdllm_utils.runs.statistics import Difference
+from qdllm_utils.runs.tuning import LEARNING_RATES, TUNING_SEEDS, Outcome
 from qdllm_utils.show.html_table import DEMO, HTML, group, table
-from qdllm_utils.show.statistics import Difference
 from qdllm_utils.show.tables import OWN_DATA, count, measured
 
 COLUMNS = (

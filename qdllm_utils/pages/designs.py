@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from qdcircuits.errors import InputError
 from qdllm_utils.config import TASKS
-from qdllm_utils.pages.tuning import LEARNING_RATES, TUNING_SEEDS, Arm, Outcome, experiments_of, number_of_seeds, train
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Comparison, Experiment, TeacherRun
+from qdllm_utils.runs.statistics import LEVEL, Difference, corrected, least_p, paired
 from qdllm_utils.runs.store import Store
-from qdllm_utils.show.statistics import LEVEL, Difference, corrected, least_p, paired
+from qdllm_utils.runs.tuning import LEARNING_RATES, TUNING_SEEDS, Arm, Outcome, experiments_of, number_of_seeds, train
 from qdllm_utils.students.design_catalogue import BUDGETS, CLASSICAL_DESIGNS, QUANTUM_DESIGNS
 
 FINAL_SEEDS = 13  # the least number that passes Holm's correction over 108 designs: 2^(1-13) x 108 < 0.05

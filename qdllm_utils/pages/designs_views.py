@@ -2,7 +2,7 @@
 
 from qdllm_utils.pages.controls_views import difference_cells, line, sentences
 from qdllm_utils.pages.designs import Search, conclusion
-from qdllm_utils.pages.tuning import LEARNING_RATES, Outcome
+from qdllm_utils.runs.tuning import LEARNING_RATES, Outcome
 from qdllm_utils.show.html_table import HTML, group, table
 from qdllm_utils.show.tables import OWN_DATA, count, measured
 

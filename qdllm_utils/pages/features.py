@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from qdllm_utils.config import FINE_TUNED_POOLINGS, FROZEN_POOLINGS, TASKS
 from qdllm_utils.pages.controls import points
-from qdllm_utils.pages.tuning import Arm, Outcome, experiments_of, number_of_seeds, train
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Comparison, Experiment, TeacherRun, adapter_of
+from qdllm_utils.runs.statistics import LEVEL, Difference, corrected, least_p, paired
 from qdllm_utils.runs.store import Row, Store
-from qdllm_utils.show.statistics import LEVEL, Difference, corrected, least_p, paired
+from qdllm_utils.runs.tuning import Arm, Outcome, experiments_of, number_of_seeds, train
 
 STUDENTS = ("quantum", "cosine", "mlp", "linear")
 RELEASED = "last"  # the feature that the released code reads

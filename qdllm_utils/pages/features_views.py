@@ -7,7 +7,7 @@ import seaborn as sns
 
 from qdllm_utils.pages.controls_views import difference_cells, line, sentences
 from qdllm_utils.pages.features import FEATURES, RELEASED, STEPS, STUDENTS, Features, answer, conclusions, verdict
-from qdllm_utils.pages.tuning import LEARNING_RATES
+from qdllm_utils.runs.tuning import LEARNING_RATES
 from qdllm_utils.show.html_table import HTML, group, table
 from qdllm_utils.show.plots import style, watermark
 from qdllm_utils.show.tables import OWN_DATA, count, measured, spread

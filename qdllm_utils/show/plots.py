@@ -8,8 +8,8 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 
 from qdllm_utils.runs.experiments import STUDENTS, Comparison
+from qdllm_utils.runs.statistics import Difference
 from qdllm_utils.show import paper
-from qdllm_utils.show.statistics import Difference
 from qdllm_utils.show.tables import STUDENT_NAMES, TEACHER_NAMES, spread
 
 MARKERS = dict(zip(STUDENTS, "osD^*", strict=True))

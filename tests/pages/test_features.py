@@ -7,12 +7,12 @@ import pytest
 
 from qdllm_utils.pages import features, features_views
 from qdllm_utils.pages.features import FEATURES, STEPS, STUDENTS, Features, Panel
-from qdllm_utils.pages.tuning import Outcome
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Comparison
+from qdllm_utils.runs.statistics import corrected, paired
 from qdllm_utils.runs.store import Row, Store
+from qdllm_utils.runs.tuning import Outcome
 from qdllm_utils.show import plots
-from qdllm_utils.show.statistics import corrected, paired
 
 TITLES = dict(zip(STUDENTS, ("QD-LLM", "cos", "MLP", "probe"), strict=True))
 VALUES = {"scale": "cpu", "teacher": "minilm", "tasks": "hiding", "seeds": 10, "refresh": False}

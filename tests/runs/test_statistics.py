@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qdllm_utils.show.statistics import (
+from qdllm_utils.runs.statistics import (
     Difference,
     accuracy_error,
     corrected,

@@ -8,13 +8,13 @@ import pytest
 from matplotlib.container import BarContainer, ErrorbarContainer
 
 from qdllm_utils.config import SCALES, knobs
-from qdllm_utils.pages import bytes, bytes_views, controls, controls_views, tuning
-from qdllm_utils.pages.tuning import Arm, Outcome, against
+from qdllm_utils.pages import bytes, bytes_views, controls, controls_views
 from qdllm_utils.parameters import Parameters
-from qdllm_utils.runs import jobs
+from qdllm_utils.runs import jobs, tuning
 from qdllm_utils.runs import store as store_module
 from qdllm_utils.runs.experiments import Comparison, Experiment
 from qdllm_utils.runs.store import Row, Store
+from qdllm_utils.runs.tuning import Arm, Outcome, against
 from qdllm_utils.show import plots
 from qdllm_utils.students.probes import PROBES
 from qdllm_utils.texts.sources import Source

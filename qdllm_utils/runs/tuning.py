@@ -15,8 +15,8 @@ import numpy as np
 from qdllm_utils.config import TASKS, Knobs, knobs
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import RECIPE, Experiment
+from qdllm_utils.runs.statistics import Difference, corrected, paired
 from qdllm_utils.runs.store import Row, Store, key_of
-from qdllm_utils.show.statistics import Difference, corrected, paired
 from qdllm_utils.students import tfidf
 from qdllm_utils.texts.sources import Source, split
 

@@ -1,0 +1,68 @@
+"""Rows as one tidy table: a line a row, so that a reader can group and plot them with pandas and seaborn."""
+
+from typing import TYPE_CHECKING, Any
+
+from qdcircuits.errors import InputError
+from qdllm_utils.runs.identity import LABELS
+from qdllm_utils.runs.store import PUBLISHED, Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RESULTS = ("acc", "p", "r", "f1", "validation", "parameters", "stored_bytes", "epoch_seconds", "best_epoch", "size")
+COLUMNS = ("page", *LABELS, *RESULTS, "seconds", "date", "commit", "key")
+
+
+def rows(page: str | None = None, **filters: Any) -> "pd.DataFrame":
+    """The published rows, one line a row.
+
+    page: `controls`, `table5`, ...: the page that a row was first published with. filters: values of the columns
+    kind, task, teacher, embedder, preset, student, seed, stored_as. Columns: those labels, the results (accuracies
+    between 0 and 1; epoch_seconds of one training epoch; stored_bytes), and where the row comes from (commit, key).
+
+    Raises InputError for a page or filter that does not exist. An empty table has the same columns.
+    """
+    import pandas as pd
+
+    from qdllm_utils.runs.published import Published
+
+    published = Published(PUBLISHED)
+    unknown = [name for name in filters if name not in LABELS]
+    if unknown:
+        raise InputError(f"Rows have no column {unknown[0]!r} to choose by: take one of {', '.join(LABELS)}.")
+    pages = sorted({home.split("-")[0] for home, _ in published.lines.values()})
+    if page is not None and page not in pages:
+        raise InputError(f"No rows are published with the page {page!r}: choose one of {', '.join(pages)}.")
+    import json
+
+    found = []
+    for home, line in published.lines.values():
+        of_page = home.split("-")[0]
+        if page in (None, of_page):
+            record = json.loads(line)
+            if all(str(record[name]) == str(value) for name, value in filters.items() if value is not None):
+                found.append({"page": of_page, **line_of(record)})
+    return pd.DataFrame(found, columns=list(COLUMNS)).reset_index(drop=True)
+
+
+def line_of(record: dict[str, Any]) -> dict[str, Any]:
+    """A published record as a line of the table."""
+    result, provenance = record["result"], record["provenance"]
+    values = {name: result.get(name) for name in RESULTS}
+    if isinstance(values["validation"], dict):  # a teacher's
+        values["validation"] = values["validation"]["acc"]
+    made = {name: provenance.get(name) for name in ("seconds", "date", "commit")}
+    return {name: record.get(name) for name in LABELS} | values | made | {"key": record["key"]}
+
+
+def frame_of(found: list[Row]) -> "pd.DataFrame":
+    """The same table of rows in memory."""
+    import pandas as pd
+
+    from qdllm_utils.runs.identity import describe
+
+    lines = [
+        line_of({"key": row.key, **describe(row.identity), "result": row.result, "provenance": row.provenance})
+        for row in found
+    ]
+    return pd.DataFrame(lines, columns=[name for name in COLUMNS if name != "page"])
