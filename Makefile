@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: report test check lock clean
+.PHONY: report test check models lock clean
 
 report: $(INSTALLED)
 	$(BIN)/python -m qdllm_utils.report --scale $(SCALE) $(ARGS)
@@ -26,6 +26,10 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps -e .
 	touch $@
+
+# Real pre-trained models, once, each checked by its SHA-256 (1.6 GB; nothing of the demo scale needs them).
+models: $(INSTALLED)
+	$(BIN)/python -m qdllm_utils models mpnet qwen
 
 # After a change of pyproject.toml: install what it asks for, then write down every version.
 lock:
