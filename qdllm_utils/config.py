@@ -69,7 +69,7 @@ SCALES = {
 }
 
 FROZEN_POOLINGS = ("last", "mean", "cls", "middle", "upper", "last_token", "middle_last", "several")
-DECODER_POOLINGS = ("mean", "middle", "upper", "last_token", "middle_last")  # a decoder is never padded to 60 tokens
+DECODER_POOLINGS = ("mean", "middle", "last_token", "middle_last")  # a decoder is never padded to 60 tokens
 # Among these the preset `tuned` chooses: vectors as wide as the embedder, so that the student keeps its size.
 CHOICES = ("last", "mean", "cls", "middle", "upper", "last_token", "middle_last")
 CHOSEN = "chosen"

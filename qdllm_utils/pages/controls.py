@@ -1,6 +1,6 @@
 """Does the circuit help? The quantum student against controls (a) to (i), and what follows, in sentences.
 
-A block is one task, teacher and preset: its family for Holm's correction is every control of the block.
+A block is one task, teacher and preset; its family of comparisons is every control of the block.
 """
 
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from statistics import mean
 from qdllm_utils.config import TASKS
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Comparison, Experiment, TeacherRun
-from qdllm_utils.runs.statistics import LEVEL, Difference, accuracy_error, least_p
+from qdllm_utils.runs.statistics import LEAST_SEEDS, Difference, accuracy_error
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.runs.tuning import (
     Arm,
@@ -70,7 +70,9 @@ def run(parameters: Parameters) -> Controls:
         student, controls = outcomes[0], [*outcomes[1:], tfidf_outcome(experiment)]
         teacher = experiment.teacher_row()
         task = experiment.source.task
-        blocks.append(Block(task, preset, teacher, student, controls, against(student, controls)))
+        blocks.append(
+            Block(task, preset, teacher, student, controls, against(student, controls, experiment.test_labels()))
+        )
         rows = {outcome.title: outcome.rows for outcome in (student, *controls)}
         runs.append(TeacherRun(experiment.teacher, teacher, rows))
     source = experiments[0][1].source
@@ -107,10 +109,8 @@ def conclusion(block: Block) -> str:
         f"that validation prefers is the {best.title}: {points(difference)} points against the student "
         f"({difference.verdict})."
     )
-    if least_p(seeds, family) >= LEVEL:
-        return (
-            f"{sentence} So few seeds cannot pass Holm's correction in a family of {family}, whatever the difference."
-        )
+    if seeds < LEAST_SEEDS:
+        return f"{sentence} Fewer than {LEAST_SEEDS} seeds tell nothing, whatever the difference."
     found = [difference.detectable for difference in block.differences.values()]
     texts = block.teacher.result["rows"]["test"]
     error = 100 * accuracy_error(mean(block.student.accuracies), texts)

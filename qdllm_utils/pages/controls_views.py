@@ -12,9 +12,7 @@ from qdllm_utils.show.tables import OWN_DATA, count, measured
 COLUMNS = (
     "Acc",
     "Difference, points",
-    "d_z",
     "p",
-    "p (Holm)",
     "Verdict",
     "Trained parameters",
     "Stored bytes",
@@ -33,16 +31,15 @@ def line(title: str, details: str, cells: Sequence[str]) -> str:
 
 
 def probability(p: float) -> str:
-    """0.012, <0.001, or a dash where one seed gives none."""
-    return "–" if p != p else "&lt;0.001" if p < 0.001 else f"{p:.3f}"
+    """0.012 or <0.001."""
+    return "&lt;0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def difference_cells(difference: Difference | None) -> list[str]:
-    """Difference with its interval, effect size, p, Holm's p, verdict; the reference itself has none."""
+    """Difference with its interval, p and verdict; the reference itself has none."""
     if difference is None:
-        return ["reference", "", "", "", ""]
-    effect = "–" if difference.effect != difference.effect else f"{difference.effect:+.2f}".replace("inf", "∞")
-    return [points(difference), effect, probability(difference.p), probability(difference.adjusted), difference.verdict]
+        return ["reference", "", ""]
+    return [points(difference), probability(difference.p), difference.verdict]
 
 
 def outcome_line(outcome: Outcome, difference: Difference | None) -> str:
@@ -74,9 +71,9 @@ def controls_caption(controls: Controls) -> str:
         f"Acc: test accuracy, mean ± standard deviation over {seeds} seeds."
         if seeds > 1
         else "Acc: test accuracy of one seed, so there is no spread, interval or p.",
-        "Difference: control − student in points, paired by seed, with its 95% bootstrap interval over seeds; d_z: "
-        "mean over standard deviation of the differences; p: sign-flip test; Holm over all controls of the block.",
-        "Verdict of the control against the student at 0.05.",
+        "Difference: control − student in points, paired by seed and text, with its interval over seeds and texts at "
+        f"0.05 / {len(block.controls)}, the controls of the block; p: times as many. The verdict on the control is the "
+        "interval's: inconclusive where it holds 0.",
         "All arms of preset paper have the paper's optimiser; every arm of every preset, the student too, reads the "
         "embedding standardised on the training rows (the student of Tables 4 to 6 at preset paper reads it raw).",
         f"In preset tuned each arm, the student too, tries the learning rates {rates} with {min(seeds, TUNING_SEEDS)} "

@@ -1,23 +1,34 @@
 """A fair search for a better student: the declared family, screened on validation, finalists on ten paired seeds.
 
 At each budget of trainable parameters as many quantum designs as classical ones are tried, each at the same learning
-rates with the same seeds (see `arms`). The best of each kind on validation, mean over the screening seeds, is a
-finalist; the finalists meet on the test rows, which chose nothing. Holm's correction runs over every quantum design
-that was screened on any task, not only over the finalists; that takes more than ten seeds.
+rates with the same seeds (see `runs.tuning`). The best of each kind on validation, mean over the screening seeds, is a
+finalist; the finalists meet on the test rows, which chose nothing. The family of comparisons is every quantum design
+that was screened on any task, not the finalists alone.
 """
 
 from dataclasses import dataclass
+
+import numpy as np
 
 from qdcircuits.errors import InputError
 from qdllm_utils.config import TASKS
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Comparison, Experiment, TeacherRun
-from qdllm_utils.runs.statistics import LEVEL, Difference, corrected, least_p, paired
+from qdllm_utils.runs.statistics import LEAST_SEEDS, Difference, family_of
 from qdllm_utils.runs.store import Store
-from qdllm_utils.runs.tuning import LEARNING_RATES, TUNING_SEEDS, Arm, Outcome, experiments_of, number_of_seeds, train
+from qdllm_utils.runs.tuning import (
+    LEARNING_RATES,
+    TUNING_SEEDS,
+    Arm,
+    Outcome,
+    answers_against,
+    experiments_of,
+    number_of_seeds,
+    train,
+)
 from qdllm_utils.students.design_catalogue import BUDGETS, CLASSICAL_DESIGNS, QUANTUM_DESIGNS
 
-FINAL_SEEDS = 13  # the least number that passes Holm's correction over 108 designs: 2^(1-13) x 108 < 0.05
+FINAL_SEEDS = 13
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,7 @@ class Meeting:
     screened: dict[str, list[Outcome]]
     quantum: Outcome
     classical: Outcome
+    labels: np.ndarray
 
     @property
     def title(self) -> str:
@@ -97,12 +109,9 @@ def run(parameters: Parameters) -> Search:
 def differences(meetings: list[Meeting]) -> dict[str, Difference]:
     """Quantum minus classical finalist of every meeting in points; the family is every quantum design tried."""
     tested = {
-        meeting.title: paired(
-            [100 * a for a in meeting.quantum.accuracies], [100 * a for a in meeting.classical.accuracies]
-        )
-        for meeting in meetings
+        meeting.title: answers_against(meeting.quantum, meeting.classical, meeting.labels) for meeting in meetings
     }
-    return corrected(tested, sum(len(meeting.screened["quantum"]) for meeting in meetings))
+    return family_of(tested, sum(len(meeting.screened["quantum"]) for meeting in meetings))
 
 
 def meet(experiment: Experiment, group: str, budget: int, seeds: range) -> Meeting:
@@ -119,6 +128,7 @@ def meet(experiment: Experiment, group: str, budget: int, seeds: range) -> Meeti
         {kind: list(outcomes.values()) for kind, outcomes in of_kind.items()},
         finalists[best["quantum"]],
         finalists[best["classical"]],
+        experiment.test_labels(),
     )
 
 
@@ -132,9 +142,9 @@ def conclusion(search: Search) -> str:
         f"Of {tried}, {won or 'none'} of the quantum finalists {'is' if won < 2 else 'are'} ahead of the classical "
         f"finalist of its budget, {verdicts.count('behind')} behind, {verdicts.count('inconclusive')} inconclusive."
     )
-    seeds, family = len(search.meetings[0].quantum.rows), search.tries
-    if least_p(seeds, family) >= LEVEL:
-        return f"{start} So few seeds cannot pass Holm's correction in a family of {family}, whatever the difference."
+    seeds = len(search.meetings[0].quantum.rows)
+    if seeds < LEAST_SEEDS:
+        return f"{start} Fewer than {LEAST_SEEDS} seeds tell nothing, whatever the difference."
     found = [difference.detectable for difference in search.differences.values()]
     return (
         f"{start} The smallest difference that would have been found with a probability of 80% lies between "

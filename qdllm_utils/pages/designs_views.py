@@ -9,7 +9,7 @@ from qdllm_utils.show.tables import OWN_DATA, count, measured
 
 def finalists_table(search: Search) -> HTML:
     """A group for each task and budget: the quantum finalist and the classical one."""
-    columns = ("Acc", "Difference, points", "d_z", "p", "p (Holm)", "Verdict", "Trained parameters")
+    columns = ("Acc", "Difference, points", "p", "Verdict", "Trained parameters")
     body = []
     for meeting in search.meetings:
         body.append(group(meeting.title, 1 + len(columns)))
@@ -23,9 +23,10 @@ def finalists_table(search: Search) -> HTML:
     notes = (
         f"{OWN_DATA[search.comparison.source_kind]}. ".capitalize()
         + f"Screening: each design of both kinds at the learning rates {rates} with {screening} seeds, by mean "
-        "validation accuracy; the best of each kind is the finalist. Test rows chose nothing; the correction (Holm) "
-        f"nevertheless runs over all {search.tries} quantum designs tried. Difference: quantum − classical, paired by "
-        f"seed, over {len(search.meetings[0].quantum.rows)} seeds, with its 95% bootstrap interval. Preset tuned."
+        "validation accuracy; the best of each kind is the finalist. Test rows chose nothing; the family "
+        f"is nevertheless all {search.tries} quantum designs tried. Difference: quantum − classical, paired by seed "
+        f"and text, over {len(search.meetings[0].quantum.rows)} seeds, with its interval over both at "
+        f"0.05 / {search.tries}. Preset tuned."
     )
     if search.left_out:
         notes += f" Budgets declared and not run here: {', '.join(f'{budget:,}' for budget in search.left_out)}."

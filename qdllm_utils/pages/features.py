@@ -6,13 +6,15 @@ chosen on validation; what the step buys is told on the test rows.
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from qdllm_utils.config import FINE_TUNED_POOLINGS, FROZEN_POOLINGS, TASKS
 from qdllm_utils.pages.controls import points
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Comparison, Experiment, TeacherRun, adapter_of
-from qdllm_utils.runs.statistics import LEVEL, Difference, corrected, least_p, paired
+from qdllm_utils.runs.statistics import LEAST_SEEDS, Difference, family_of
 from qdllm_utils.runs.store import Row, Store
-from qdllm_utils.runs.tuning import Arm, Outcome, experiments_of, number_of_seeds, train
+from qdllm_utils.runs.tuning import Arm, Outcome, answers_against, experiments_of, number_of_seeds, train
 
 STUDENTS = ("quantum", "cosine", "mlp", "linear")
 RELEASED = "last"  # the feature that the released code reads
@@ -102,11 +104,11 @@ def measure(fair: Experiment, paper: Experiment, seeds: range) -> Panel:
             outcomes = train(on_feature, [Arm(student) for student in STUDENTS], seeds, "tuned")
             grid[feature] = {arm.student: outcome for arm, outcome in outcomes.items()}
     title = f"{TASKS[fair.source.task].title}, teacher {teacher.result['name']}"
-    return Panel(title, teacher, published, grid, absent, steps(published, grid))
+    return Panel(title, teacher, published, grid, absent, steps(published, grid, fair.test_labels()))
 
 
-def steps(published: Outcome, grid: dict[str, dict[str, Outcome]]) -> dict[str, Step]:
-    """From the published student onwards, one change at a time; one family for Holm's correction."""
+def steps(published: Outcome, grid: dict[str, dict[str, Outcome]], labels: np.ndarray) -> dict[str, Step]:
+    """From the published student onwards, one change at a time; together they are one family."""
 
     def best(features: tuple[str, ...]) -> str:
         there = [feature for feature in features if feature in grid]
@@ -125,12 +127,7 @@ def steps(published: Outcome, grid: dict[str, dict[str, Outcome]]) -> dict[str, 
         "both": ("QD-LLM", chosen["quantum"], better(frozen).title, better(frozen)),
         "fine_tuned": (frozen, chosen["quantum"], fine_tuned, grid[fine_tuned]["quantum"]),
     }
-    differences = corrected(
-        {
-            name: paired([100 * a for a in new.accuracies], [100 * a for a in old.accuracies])
-            for name, (_, old, _, new) in changes.items()
-        }
-    )
+    differences = family_of({name: answers_against(new, old, labels) for name, (_, old, _, new) in changes.items()})
     return {name: Step(before, after, differences[name]) for name, (before, _, after, _) in changes.items()}
 
 
@@ -152,8 +149,8 @@ def conclusion(panel: Panel) -> str:
         f"feature another student gives {told('both')}, and a fine-tuned feature {told('fine_tuned')}."
     )
     seeds = len(panel.published.rows)
-    if least_p(seeds, len(STEPS)) >= LEVEL:
-        return f"{sentence} So few seeds cannot pass Holm's correction, whatever the difference."
+    if seeds < LEAST_SEEDS:
+        return f"{sentence} Fewer than {LEAST_SEEDS} seeds tell nothing, whatever the difference."
     return sentence
 
 

@@ -20,7 +20,7 @@ def features_conclusion(features: Features) -> HTML:
 
 def steps_table(features: Features) -> HTML:
     """A group for each task: what each change buys."""
-    columns = ("From", "To", "Difference, points", "d_z", "p", "p (Holm)", "Verdict")
+    columns = ("From", "To", "Difference, points", "p", "Verdict")
     body = []
     for panel in features.panels:
         body.append(group(panel.title, 1 + len(columns)))
@@ -32,8 +32,8 @@ def steps_table(features: Features) -> HTML:
     notes = (
         "Each line changes one thing. The first three lead to or from QD-LLM on the released feature, the last two "
         "start from QD-LLM on the frozen feature of the third. What is changed to is chosen on validation (students: "
-        f"{', '.join(others)}); the difference is one of test accuracies, paired over {seeds} seeds, with its 95% "
-        f"bootstrap interval; Holm over the {len(STEPS)} lines of a task."
+        f"{', '.join(others)}); the difference is one of test accuracies, paired over {seeds} seeds and all texts, "
+        f"with its interval over both at 0.05 / {len(STEPS)}, the lines of a task."
     )
     return table(notes, ["", *columns], body, features.parameters.demo)
 

@@ -4,6 +4,7 @@ The split and the teacher of a table are fixed (split seed 0); the seeds are the
 and batch order. Every student of a table sees the same split and the same teacher outputs.
 """
 
+import json
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from qdcircuits.errors import InputError
 from qdllm_utils.config import CHOICES, CHOSEN, DECODER_POOLINGS, FINE_TUNED_POOLINGS, TASKS, Knobs, Scale, Task
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs import provenance
-from qdllm_utils.runs.store import Row, Store
+from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.texts import pretrained
 from qdllm_utils.texts.sources import Source, split
 from qdllm_utils.texts.teacher_specs import TeacherSpec, embedder_spec, hub_name, teacher_spec
@@ -105,6 +106,17 @@ class Experiment:
             identity["embedding"] = self.embedding_identity(pooling)
         return identity | {"data": self.data_identity}
 
+    def test_labels(self) -> np.ndarray:
+        """The class of each test text, (N,), from a small row of its own, so that a page needs no texts."""
+        from qdllm_utils.learning.metrics import packed, unpacked
+
+        def compute() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+            labels = self.source.corpus.labels
+            return {"test": packed(labels[split(labels, SPLIT_SEED)["test"]])}, {}
+
+        identity = {"kind": "labels", "data": self.data_identity}
+        return unpacked(self.store.get(identity, compute, f"test labels, {self.source.title}").result["test"])
+
     def pooling(self, student: str) -> str | None:
         """Which frozen embedding of the texts a student reads; None for one that reads the texts themselves."""
         from qdllm_utils.runs.jobs import ON_EMBEDDINGS, RELATED
@@ -122,18 +134,20 @@ class Experiment:
     def compute_teacher(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Fine-tune the teacher and score it."""
         from qdllm_utils.learning.metrics import classification, packed
+        from qdllm_utils.texts.lora import fine_tune_resumable
         from qdllm_utils.texts.teachers import fine_tune
 
-        corpus = self.source.corpus
+        corpus, spec = self.source.corpus, self.teacher_spec
         rows = split(corpus.labels, SPLIT_SEED)
-        output = fine_tune(
-            self.teacher_spec,
-            list(corpus.texts),
-            corpus.labels,
-            rows,
-            len(corpus.classes),
-            corpus.classes,
-        )
+        data = list(corpus.texts), corpus.labels, rows, len(corpus.classes)
+        spent: dict[str, Any] = {}
+        if spec.large:
+            folder = self.checkpoints(self.teacher_identity)
+            source = pretrained.locate(hub_name(spec.name))
+            output = fine_tune_resumable(spec, source, *data, folder, names=corpus.classes)
+            spent = {"run": json.loads((folder / "summary.json").read_text(encoding="utf-8"))}
+        else:
+            output = fine_tune(spec, *data, corpus.classes)
         predicted = output.logits.argmax(axis=1)
         result = {
             "name": Path(self.teacher).name if pretrained.looks_like_path(self.teacher) else self.teacher,
@@ -145,6 +159,7 @@ class Experiment:
             "validation": classification(corpus.labels[rows["validation"]], predicted[rows["validation"]]),
             **classification(corpus.labels[rows["test"]], predicted[rows["test"]]),
             "predicted": packed(predicted[rows["test"]]),
+            **spent,
         }
         adapter = {f"adapter/{name}": values for name, values in output.adapter.items()}
         return result, {"logits": output.logits, **adapter}
@@ -176,10 +191,18 @@ class Experiment:
         return self.embedding_identity(pooling) | {"pooling": pooling}
 
     def compute_frozen(self) -> dict[str, np.ndarray]:
-        """Every pooling of the frozen embedder."""
+        """Every pooling of the frozen embedder; a decoder's states are stored as they come, beside the rows."""
         from qdllm_utils.texts.embeddings import embed
+        from qdllm_utils.texts.states import frozen_states
 
-        return embed(list(self.source.corpus.texts), self.scale.embedder)
+        texts, embedder = list(self.source.corpus.texts), self.scale.embedder
+        if pretrained.is_decoder(embedder):
+            return frozen_states(embedder, texts, self.checkpoints(self.pooled_identity("mean")))
+        return embed(texts, embedder)
+
+    def checkpoints(self, identity: dict[str, Any]) -> Path:
+        """Where a long run of an identity keeps what it has, so that a killed one goes on."""
+        return self.store.folder / "unfinished" / key_of(identity)
 
     def choice_row(self) -> Row:
         """The row of the pooling that the preset `tuned` takes: of CHOICES the best on validation.

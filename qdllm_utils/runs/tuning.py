@@ -7,6 +7,7 @@ equals) is taken for all seeds. The other presets use their own learning rate fo
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import mean
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from qdllm_utils.config import TASKS, Knobs, knobs
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import RECIPE, Experiment
-from qdllm_utils.runs.statistics import Difference, corrected, paired
+from qdllm_utils.runs.statistics import Difference, by_text, family_of
 from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.students import tfidf
 from qdllm_utils.texts.sources import Source, split
@@ -55,6 +56,13 @@ class Outcome:
     def accuracies(self) -> list[float]:
         """Test accuracy of each seed."""
         return [row.result["acc"] for row in self.rows]
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """The class of each seed and test text, (S, N)."""
+        from qdllm_utils.learning.metrics import unpacked
+
+        return np.stack([unpacked(row.result["predicted"]) for row in self.rows])
 
     @property
     def validation(self) -> float:
@@ -168,7 +176,7 @@ def tfidf_outcome(experiment: Experiment) -> Outcome:
     """Control (h): one row, which no seed, embedding, teacher or preset changes."""
     identity = {
         "kind": "student",
-        "recipe": RECIPE,
+        "recipe": RECIPE + 1,  # since 2 the row keeps the predicted classes
         "student": "tfidf",
         "seed": 0,
         "grid": list(tfidf.C_GRID),
@@ -198,13 +206,14 @@ def tfidf_outcome(experiment: Experiment) -> Outcome:
     return Outcome("TF-IDF + logistic regression", [row], row.result["tried"], row.result["chosen"])
 
 
-def against(reference: Outcome, others: Iterable[Outcome]) -> dict[str, Difference]:
-    """Each outcome's paired difference to the reference in points of accuracy, as one family (Holm).
+def answers_against(outcome: Outcome, reference: Outcome, labels: np.ndarray) -> np.ndarray:
+    """The paired difference of two outcomes for each seed and test text, (S, N) points; labels: (N,)."""
+    return by_text(outcome.predicted, reference.predicted, labels)
+
+
+def against(reference: Outcome, others: Iterable[Outcome], labels: np.ndarray) -> dict[str, Difference]:
+    """Each outcome's paired difference to the reference in points of accuracy, as one family.
 
     A single row, which no seed changes, is held against every seed of the reference.
     """
-    family = {}
-    for other in others:
-        accuracies = other.accuracies if len(other.rows) > 1 else other.accuracies * len(reference.rows)
-        family[other.title] = paired([100 * a for a in accuracies], [100 * a for a in reference.accuracies])
-    return corrected(family)
+    return family_of({other.title: answers_against(other, reference, labels) for other in others})

@@ -8,48 +8,40 @@ from torch import Tensor
 from tqdm import tqdm
 
 from qdcircuits.errors import InputError
-from qdllm_utils.config import DECODER_POOLINGS, FROZEN_POOLINGS
-from qdllm_utils.texts.pretrained import ENCODERS, locate
+from qdllm_utils.config import FROZEN_POOLINGS
+from qdllm_utils.texts.pretrained import locate
 
 MAX_TOKENS = 60  # released code: every text is padded or cut to 60 tokens
 
 
 @torch.inference_mode()
 def embed(texts: list[str], embedder: str, batch_size: int = 64, encoder: Any = None) -> dict[str, np.ndarray]:
-    """The embedding of each text for every pooling that the model has, {pooling: (N, d) float32; several: (N, 3 d)}.
+    """The embedding of each text for every pooling of FROZEN_POOLINGS, {pooling: (N, d) float32; several: (N, 3 d)}.
 
-    An encoder (BERT, MPNet, ...) has all of FROZEN_POOLINGS and reads texts padded to 60 tokens, as the released code
-    does. A decoder has DECODER_POOLINGS and reads batches of texts of like length: padding to 60 tokens would cost
-    five times as much, and none of its states sees a token to its right.
-
-    encoder: a fine-tuned model to read the texts with, in place of the embedder's weights; the tokeniser is the
-    embedder's. Raises InputError where the states of a text are not finite.
+    For encoders (BERT, MPNet, ...), which read texts padded to 60 tokens as the released code does; `states` has what
+    a decoder gives. encoder: a fine-tuned model to read the texts with, in place of the embedder's weights; the
+    tokeniser is the embedder's. Raises InputError where the states of a text are not finite.
     """
     from transformers import AutoModel, AutoTokenizer
 
     source = locate(embedder)
     tokenizer = AutoTokenizer.from_pretrained(source, padding_side="right", trust_remote_code=False)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = encoder
-    if model is None:
-        model = AutoModel.from_pretrained(source, dtype=torch.float32, trust_remote_code=False)
-    model = model.to(device).eval()
-    padded = model.config.model_type in ENCODERS
-    order = range(len(texts)) if padded else np.argsort([len(text) for text in texts], kind="stable").tolist()
+    if encoder is None:
+        encoder = AutoModel.from_pretrained(source, dtype=torch.float32, trust_remote_code=False, use_safetensors=True)
+    model = encoder.to(device).eval()
     parts: list[dict[str, Tensor]] = []
     for start in tqdm(range(0, len(texts), batch_size), desc="embedding", unit="batch"):
         batch = tokenizer(
-            [texts[row] for row in order[start : start + batch_size]],
-            padding="max_length" if padded else "longest",
+            texts[start : start + batch_size],
+            padding="max_length",
             truncation=True,
             max_length=MAX_TOKENS,
             return_tensors="pt",
         ).to(device)
         states = model(**batch, output_hidden_states=True).hidden_states
-        found = pooled(states, batch["attention_mask"], FROZEN_POOLINGS if padded else DECODER_POOLINGS)
-        parts.append({name: values.float().cpu() for name, values in found.items()})
-    place = np.argsort(np.asarray(order), kind="stable")
-    vectors = {name: torch.cat([part[name] for part in parts]).numpy()[place] for name in parts[0]}
+        parts.append({name: values.float().cpu() for name, values in pooled(states, batch["attention_mask"]).items()})
+    vectors = {name: torch.cat([part[name] for part in parts]).numpy() for name in FROZEN_POOLINGS}
     for name, values in vectors.items():
         check_finite(values, name, embedder)
     return vectors
@@ -65,8 +57,8 @@ def check_finite(values: np.ndarray, pooling: str, embedder: str) -> None:
         )
 
 
-def pooled(states: tuple[Tensor, ...], mask: Tensor, names: tuple[str, ...]) -> dict[str, Tensor]:
-    """The poolings of a batch, from the states of every layer, each (B, T, d), and the mask of tokens (B, T).
+def pooled(states: tuple[Tensor, ...], mask: Tensor) -> dict[str, Tensor]:
+    """Every pooling of a batch, from the states of every layer, each (B, T, d), and the mask of tokens (B, T).
 
     last: the state at the last position after padding to 60 tokens, so nearly always at a PAD token; that is what
     the released code takes. The other poolings leave the PAD tokens out. Layer 0 are the token embeddings: half
@@ -80,14 +72,13 @@ def pooled(states: tuple[Tensor, ...], mask: Tensor, names: tuple[str, ...]) -> 
     def mean(of: Tensor) -> Tensor:
         return (of * token).sum(1) / token.sum(1)
 
-    ways = {
-        "last": lambda: last[:, -1],
-        "mean": lambda: mean(last),
-        "cls": lambda: last[:, 0],
-        "middle": lambda: mean(middle),
-        "upper": lambda: mean(upper),
-        "last_token": lambda: last[rows, ends],
-        "middle_last": lambda: middle[rows, ends],
-        "several": lambda: torch.cat([last[:, 0], mean(last), last.masked_fill(~token, -torch.inf).amax(1)], dim=1),
+    return {
+        "last": last[:, -1],
+        "mean": mean(last),
+        "cls": last[:, 0],
+        "middle": mean(middle),
+        "upper": mean(upper),
+        "last_token": last[rows, ends],
+        "middle_last": middle[rows, ends],
+        "several": torch.cat([last[:, 0], mean(last), last.masked_fill(~token, -torch.inf).amax(1)], dim=1),
     }
-    return {name: ways[name]() for name in names}

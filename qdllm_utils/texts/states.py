@@ -27,18 +27,17 @@ BATCH = 64
 
 
 def frozen_states(source: str, texts: list[str], folder: Path, max_tokens: int = 60) -> dict[str, np.ndarray]:
-    """{name: (N, d) float32} for every name in NAMES, of the model in `source` (a folder or hub id), float32.
+    """{name: (N, d) float32} for every name in NAMES, of a model, in float32.
 
-    middle: mean over the text's tokens at half depth; middle_last: the last token there; mean and last_token: the
-    same after the last layer and its normalisation. Texts are cut at max_tokens and padded no further than the
-    longest of their batch. A killed run goes on from the chunks in `folder`.
+    source: a name of `pretrained`, a folder or a hub id. middle: mean over the text's tokens at half depth;
+    middle_last: the last token there; mean and last_token: the same after the last layer and its normalisation.
+    Texts are cut at max_tokens and padded no further than the longest of their batch. A killed run goes on from the chunks in `folder`.
     """
     from transformers import AutoModel
 
     with alone(folder):
-        model_identity = pretrained.identity(source)
-        claim(folder, {"model": model_identity, "data": data_hash(texts), "max_tokens": max_tokens})
-        clock = Clock(folder)
+        claim(folder, {"model": pretrained.identity(source), "data": data_hash(texts), "max_tokens": max_tokens})
+        clock, source = Clock(folder), pretrained.locate(source)
         say(check_memory(count_parameters(source)))
         tokenizer = load_tokenizer(source, load_config(source))
         model = AutoModel.from_pretrained(source, dtype=torch.float32, trust_remote_code=False, use_safetensors=True)

@@ -56,6 +56,11 @@ class TeacherSpec:
         return {field: value for field, value in asdict(self).items() if field not in left_out}
 
     @property
+    def large(self) -> bool:
+        """Whether fine-tuning takes hours on a CPU, so that it keeps checkpoints and goes on after a kill."""
+        return self.name == "qwen"
+
+    @property
     def twin(self) -> bool:
         """Whether this is a 1:1000 twin."""
         return self.pretraining_steps > 0
