@@ -22,8 +22,12 @@ import papermill
 
 from qdcircuits.errors import InputError, choose
 from qdllm_utils.config import PRESETS, SCALES, TASKS, Knobs
+from qdllm_utils.runs import published
 from qdllm_utils.runs.experiments import STUDENTS
+from qdllm_utils.runs.identity import data_of
+from qdllm_utils.runs.store import arrays_of, default_folder
 from qdllm_utils.show import record
+from qdllm_utils.texts.sources import authors_fingerprint
 
 ROOT = Path(__file__).parents[1]
 
@@ -135,43 +139,66 @@ def build_book(book: Path) -> None:
 
 def uncommitted() -> bool:
     """Whether what decides a number differs from the last commit."""
-    command = ["git", "diff", "--quiet", "HEAD", "--", "qdllm_utils", "notebooks", "requirements.lock"]
+    command = ["git", "diff", "--quiet", "HEAD", "--", "qdllm_utils", "qdcircuits", "notebooks", "requirements.lock"]
     return subprocess.run(command, cwd=ROOT, check=False).returncode != 0
 
 
-def is_demo(path: Path) -> bool:
-    """Whether an executed notebook shows the watermark of the demo scale."""
-    return "demo scale: not a result" in path.read_text(encoding="utf-8")
+def record_of(page: Path) -> dict[str, Any]:
+    """The record beside an executed notebook; {} where there is none."""
+    path = page.with_suffix(".json")
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
 def publish(pages: list[Path], book: Path = ROOT / "book") -> None:
-    """Copy executed notebooks, and the rows on the authors' texts, into the book."""
-    from qdllm_utils.runs.identity import data_of
-    from qdllm_utils.runs.published import NewRow
-    from qdllm_utils.runs.published import publish as put
-    from qdllm_utils.runs.store import arrays_of, default_folder
-    from qdllm_utils.texts.sources import authors_fingerprint
+    """Copy executed notebooks with their records into the book, and the rows on the authors' texts that they used.
 
+    A demo page never takes the place of another page, and a row of a changed tree is never published. A row that was
+    published with one of these pages and that no page asks for any more is taken out.
+    """
     for name in ("executed", "results"):
         (book / name).mkdir(parents=True, exist_ok=True)
+    chosen = []
     for page in pages:
         target = book / "executed" / page.name
-        if is_demo(page) and target.exists() and not is_demo(target):
+        if record_of(page).get("demo") and target.exists() and not record_of(target).get("demo"):
             print(f"{page.name}: the page that stands is not a demo; left as it is.")
         else:
-            for file in (page, page.with_suffix(".json")):
-                if file.exists():
-                    shutil.copy(file, target.with_suffix(file.suffix))
+            chosen.append(page)
+    rows = [row for page in chosen for row in rows_used(page)]  # before anything is copied: a row may be refused
+    for page in chosen:
+        for file in (page, page.with_suffix(".json")):
+            if file.exists():
+                shutil.copy(file, book / "executed" / file.name)
     write_status(book)
+    asked = {key for path in (book / "executed").glob("*.json") for key in record_of(path).get("keys", [])}
+    homes = {page.stem for page in chosen if "keys" in record_of(page)}
+    there = published.Published(book / "results").lines
+    gone = [key for key, (home, _) in there.items() if home.split("-")[0] in homes and key not in asked]
+    published.publish(book / "results", rows, gone)
+
+
+def rows_used(page: Path) -> list[published.NewRow]:
+    """The rows on the authors' texts that a page used and that lie in the working store.
+
+    Raises InputError for a row that was made from a changed tree, whenever that was.
+    """
     fingerprints = {authors_fingerprint(task) for task in TASKS.values()}
     folder, rows = default_folder(), []
-    for path in folder.glob("*.json"):
+    for key in record_of(page).get("keys", []):
+        path = folder / f"{key}.json"
+        if not path.exists():
+            continue  # it stands in the book already
         record = json.loads(path.read_bytes())
-        identity = record["identity"]
-        if identity["kind"] != "embedding" and data_of(identity).get("fingerprint") in fingerprints:
-            raw = arrays_of(folder, path.stem, record) if wanted_whole(identity) else None
-            rows.append(NewRow("rows", record, raw))
-    put(book / "results", rows)
+        row, commit = record["identity"], record["provenance"]["commit"]
+        if row["kind"] == "embedding" or data_of(row).get("fingerprint") not in fingerprints:
+            continue
+        if not commit or commit == "unknown" or commit.endswith("+"):
+            raise InputError(
+                f"{key}, used by {page.name}, was made from a tree with uncommitted changes ({commit}): run the page "
+                "from a clean commit with -p refresh True, then publish."
+            )
+        rows.append(published.NewRow(page.stem, record, arrays_of(folder, key, record) if wanted_whole(row) else None))
+    return rows
 
 
 def wanted_whole(identity: dict[str, Any]) -> bool:

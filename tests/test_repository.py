@@ -22,7 +22,7 @@ def tracked() -> list[Path]:
 def texts() -> list[tuple[Path, str]]:
     found = []
     for path in tracked():
-        if path.suffix in {".npz", ".png"} or "_vendor" in path.parts or not path.is_file():
+        if path.suffix in {".npz", ".zip", ".png"} or "_vendor" in path.parts or not path.is_file():
             continue
         found.append((path, path.read_text(encoding="utf-8")))
     return found

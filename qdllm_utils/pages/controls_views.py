@@ -92,4 +92,4 @@ def controls_conclusion(controls: Controls) -> HTML:
 def sentences(lines: Sequence[str], demo: bool) -> HTML:
     """A list of sentences, marked where they are no result."""
     items = "".join(f"<li>{html.escape(text)}</li>" for text in lines)
-    return HTML(f'<div class="qd-verdict"><ul>{items}</ul>{DEMO if demo else ""}</div>')
+    return HTML(f'<div class="qd-verdict"><ul>{items}</ul>{DEMO if demo else ""}</div>', verdicts=list(lines))

@@ -8,7 +8,8 @@ import numpy as np
 from qdllm_utils.config import TASKS
 from qdllm_utils.pages.fig5 import ERROR_CURVE, SHOT_CURVE
 from qdllm_utils.pages.fig5_paired import CONDITIONS
-from qdllm_utils.pages.fig5_views import Figure5, percent, printed
+from qdllm_utils.pages.fig5_views import Figure5, printed
+from qdllm_utils.show import paper
 from qdllm_utils.show.plots import style, watermark
 
 
@@ -56,7 +57,7 @@ def curves(figure: Figure5) -> Any:
         errors = [100 * scale * row.result["median_error"] for scale in ERROR_CURVE]
         middle.plot(errors, [row.result["by_error"][str(scale)] for scale in ERROR_CURVE], **look)
     left.set(xscale="log", xlabel="shots a circuit", ylabel="accuracy, simulated noise", title="the subset")
-    low, high = (percent(printed(f"{end} accuracy")) for end in ("lowest", "highest"))
+    low, high = (paper.number(printed(f"{end} accuracy")) for end in ("lowest", "highest"))
     middle.axhspan(low, high, color="0.85", label="the paper's range on hardware")
     classes = {len(TASKS[study.experiment.source.task].classes) for study in figure.studies}
     for number in sorted(classes):

@@ -142,7 +142,7 @@ def below(count: int, grey: str) -> str:
 def conclusion(figure: Figure5) -> HTML:
     """In sentences: what shots and noise flip, where the paper's range lies on the curve, and what it would need."""
     said = []
-    low, high = (percent(printed(f"{end} accuracy")) for end in ("lowest", "highest"))
+    low, high = (paper.number(printed(f"{end} accuracy")) for end in ("lowest", "highest"))
     for study, row in zip(figure.studies, figure.rows, strict=True):
         result, texts = row.result, row.result["test_texts"]
         shots, noise = (result["flips"][name]["flipped"] for name in ("shots", "noise"))
@@ -165,11 +165,6 @@ def conclusion(figure: Figure5) -> HTML:
     )
     mark = DEMO if figure.parameters.demo else ""
     return HTML("".join(f"<p>{html.escape(sentence)}</p>" for sentence in said) + mark)
-
-
-def percent(text: str) -> float:
-    """'67.85%' as a number."""
-    return float(text.rstrip("%")) / 100
 
 
 def compilation(figure: Figure5) -> HTML:
@@ -227,7 +222,7 @@ def subset_sizes(figure: Figure5) -> HTML:
 
     lines = [[value, first(found)] for value, found in zip(ends, sizes, strict=True)]
     lines.append(["both", first(both)])
-    low, high = (percent(value) for value in ends)
+    low, high = (paper.number(value) for value in ends)
     lines.append(["to tell the two apart (5%, power 80%)", f"{texts_needed(high, low):,} in each sample"])
     notes = f"Numbers of test texts, up to {largest:,}, of which a whole number right prints as the paper's accuracy."
     return table(notes, ["accuracy in the paper", "possible sizes of the subset, smallest first"], rows_of(lines))

@@ -2,16 +2,31 @@
 
 import html
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 DEMO = ' <span class="qd-demo">demo scale: not a result</span>'
 
 
-class HTML(str):
-    """A string that a notebook shows as HTML."""
+FACTS = "application/vnd.qdllm+json"  # the type under which an output carries a page's facts as data
 
-    def _repr_html_(self) -> str:
-        """Itself."""
-        return str(self)
+
+class HTML(str):
+    """A string that a notebook shows as HTML; beside it, what the report records of the page, as data.
+
+    facts: `verdicts` (sentences), `loaded` and `computed` (keys of rows); nothing is read back out of the HTML.
+    """
+
+    facts: dict[str, Any]
+
+    def __new__(cls, text: str = "", **facts: Any) -> "HTML":
+        """The HTML and its facts."""
+        made = super().__new__(cls, text)
+        made.facts = facts
+        return made
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        """Itself and its facts."""
+        return {"text/html": str(self)} | ({FACTS: self.facts} if self.facts else {})
 
     def __repr__(self) -> str:
         """Short: a notebook keeps it beside the HTML, where it would double the page."""

@@ -13,10 +13,10 @@ def distinct(texts: Iterable[str]) -> str:
     return "; ".join(sorted(set(texts)))
 
 
-def strip(text: str, loaded: int, computed: int) -> HTML:
-    """The line itself; the numbers of rows stand in its attributes, where the report reads them."""
-    counts = f'data-loaded="{loaded}" data-computed="{computed}"'
-    return HTML(f'<div class="qd-provenance" {counts}>{html.escape(text)}</div>')
+def strip(text: str, loaded: Iterable[str] = (), computed: Iterable[str] = ()) -> HTML:
+    """The line itself, with the keys of every row that the page asked for."""
+    shown = f'<div class="qd-provenance">{html.escape(text)}</div>'
+    return HTML(shown, loaded=sorted(loaded), computed=sorted(computed))
 
 
 def of_rows(rows: list[Row], store: Store, scale: str) -> HTML:
@@ -37,7 +37,7 @@ def of_rows(rows: list[Row], store: Store, scale: str) -> HTML:
         f"commit {distinct(r['commit'] for r in records)} on {machine}; {versions}. Peak memory of a process "
         f"{max(r['peak_memory_mb'] for r in records):,} MB."
     )
-    return strip(text, loaded, computed)
+    return strip(text, store.loaded, store.computed)
 
 
 def of_this_run(what: str) -> HTML:
@@ -50,4 +50,4 @@ def of_this_run(what: str) -> HTML:
         f"No rows: {what} in this notebook on {provenance.today()} at commit {provenance.commit()} on "
         f"{provenance.machine()}; {versions}."
     )
-    return strip(text, 0, 0)
+    return strip(text)

@@ -1,6 +1,5 @@
 """Status and findings: what each page was made of and what it found, from the record that the report writes of it."""
 
-import html
 import json
 import re
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import Any
 import nbformat
 
 from qdllm_utils.runs import provenance
+from qdllm_utils.show.html_table import FACTS
 
-COUNTS = re.compile(r'data-loaded=\\?"(\d+)\\?" data-computed=\\?"(\d+)\\?"')
 HEAD = """# Status
 
 How each page was made: at which scale, from how many rows of the store and how many computed in that run, how long the
@@ -18,7 +17,6 @@ notebook took, and where. A page that needs no rows (it counts, draws or recompu
 written by `python -m qdllm_utils.report` from the records beside the executed notebooks.
 
 """
-FOUND = re.compile(r'<div class="qd-verdict">(.*?)</div>', re.DOTALL)
 FINDINGS = """# What was found
 
 One sentence or more from each page, computed there from its rows; the page has the numbers, their spread and where they
@@ -28,27 +26,27 @@ interval of our mean holds it; *not attempted*, what ran is not what the paper r
 """
 
 
-def findings_of(notebook: Path) -> list[str]:
-    """The verdicts and conclusions that an executed notebook shows, as plain sentences."""
-    found = []
-    for cell in nbformat.read(notebook, as_version=4).cells:
-        for output in cell.get("outputs", []):
-            for text in FOUND.findall(str(output.get("data", {}).get("text/html", ""))):
-                for sentence in re.split("<li>|<br>", text):
-                    plain = html.unescape(re.sub("<[^>]+>", "", sentence)).strip()
-                    found += [plain] if plain else []
-    return found
+def facts_of(notebook: Path) -> list[dict[str, Any]]:
+    """The facts that the outputs of an executed notebook carry as data, in order."""
+    outputs = [output for cell in nbformat.read(notebook, as_version=4).cells for output in cell.get("outputs", [])]
+    return [dict(output["data"][FACTS]) for output in outputs if FACTS in output.get("data", {})]
 
 
 def record(page: Path, scale: str, seconds: float) -> dict[str, Any]:
-    """The record of one executed notebook; scale '–' where the notebook has none."""
-    found = COUNTS.findall(page.read_text(encoding="utf-8"))
+    """The record of one executed notebook; scale '–' where the notebook has none.
+
+    keys: of every row that the page asked for; loaded, computed: how many were found and how many were made then.
+    """
+    facts = facts_of(page)
+    keys = {name: {key for fact in facts for key in fact.get(name, [])} for name in ("loaded", "computed")}
     return {
         "notebook": page.stem,
         "scale": scale,
-        "loaded": sum(int(loaded) for loaded, _ in found),
-        "computed": sum(int(computed) for _, computed in found),
-        "findings": findings_of(page),
+        "demo": scale == "demo",
+        "loaded": len(keys["loaded"] - keys["computed"]),
+        "computed": len(keys["computed"]),
+        "keys": sorted(keys["loaded"] | keys["computed"]),
+        "findings": [sentence for fact in facts for sentence in fact.get("verdicts", [])],
         "seconds": round(seconds, 1),
         "date": provenance.today(),
         "commit": provenance.commit(),

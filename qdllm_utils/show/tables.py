@@ -27,6 +27,8 @@ TEACHER_NAMES = {
     "llama2": "LLaMA2-7B",
     "llama3": "LLaMA3-8B",
     "minilm": "MiniLM",
+    "mpnet": "MPNet",
+    "qwen": "Qwen2.5-Coder-1.5B",
 }
 OWN_DATA = {
     "generated": "generated demo texts",
@@ -155,8 +157,9 @@ def caption(comparison: Comparison) -> str:
         f"Hidden states of the teacher are used by {', '.join(inner)}; the others see its class logits."
         if inner
         else "Students see the teacher's class logits only.",
-        f"QD-LLM's count is of trained parameters: it reads the text through the whole frozen embedder "
-        f"({EMBEDDERS[parameters.size.embedder]}), which it needs at inference too; the other students are cut out of "
+        "QD-LLM's count is of trained parameters: it reads the text through the whole frozen embedder "
+        f"({EMBEDDERS.get(parameters.size.embedder, parameters.size.embedder)}), which it needs at inference too; the "
+        "other students are cut out of "
         "such a model and read the text themselves.",
         "Tkd: seconds of one training epoch on the machine below. Grey: the paper's value.",
     ]

@@ -9,11 +9,13 @@ import html
 from dataclasses import dataclass
 from math import sqrt
 from statistics import mean, stdev
+from typing import Any
 
 from scipy.stats import t
 
 from qdllm_utils.runs.experiments import STUDENTS, Comparison, TeacherRun
 from qdllm_utils.show import paper
+from qdllm_utils.show.html_table import HTML
 from qdllm_utils.show.tables import STUDENT_NAMES, TEACHER_NAMES
 from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
 
@@ -33,8 +35,9 @@ class Verdict:
         """'Not attempted: the demo scale ...'."""
         return f"{self.status.capitalize()}: {self.why}"
 
-    def _repr_html_(self) -> str:
-        return f'<div class="qd-verdict"><strong>{self.status.capitalize()}:</strong> {html.escape(self.why)}</div>'
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        text = f'<div class="qd-verdict"><strong>{self.status.capitalize()}:</strong> {html.escape(self.why)}</div>'
+        return HTML(text, verdicts=[str(self)])._repr_mimebundle_()
 
 
 def interval(values: list[float]) -> tuple[float, float]:

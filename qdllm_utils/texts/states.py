@@ -31,7 +31,8 @@ def frozen_states(source: str, texts: list[str], folder: Path, max_tokens: int =
 
     source: a name of `pretrained`, a folder or a hub id. middle: mean over the text's tokens at half depth;
     middle_last: the last token there; mean and last_token: the same after the last layer and its normalisation.
-    Texts are cut at max_tokens and padded no further than the longest of their batch. A killed run goes on from the chunks in `folder`.
+    Texts are cut at max_tokens and padded no further than the longest of their batch.
+    A killed run goes on from the chunks in `folder`.
     """
     from transformers import AutoModel
 

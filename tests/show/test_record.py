@@ -6,9 +6,14 @@ import nbformat
 import pytest
 
 from qdllm_utils import report
+from qdllm_utils.config import TASKS
+from qdllm_utils.pages.controls_views import sentences
 from qdllm_utils.runs import provenance
+from qdllm_utils.runs.published import Published
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.show import origin, record
+from qdllm_utils.show.verdicts import Verdict
+from qdllm_utils.texts.sources import authors_fingerprint
 
 ROW = {
     "source": "measured",
@@ -23,7 +28,7 @@ ROW = {
 def notebook(path, heading, *outputs):
     cells = [nbformat.v4.new_markdown_cell(heading)]
     for text in outputs:
-        data = {"text/html": str(text), "text/plain": repr(text)}
+        data = text._repr_mimebundle_() if hasattr(text, "_repr_mimebundle_") else {"text/html": text}
         output = nbformat.v4.new_output("display_data", data=data)
         cells.append(nbformat.v4.new_code_cell("x", outputs=[output]))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +49,8 @@ def test_rows_are_read_out_of_the_executed_notebook(tmp_path):
         origin.of_this_run("counted"),
     )
     found = record.record(page, "cpu", 12.34)
-    assert (found["loaded"], found["computed"]) == (3, 2)
+    assert (found["loaded"], found["computed"], found["demo"]) == (3, 2, False)
+    assert found["keys"] == sorted(row.key for row in rows)
     assert (found["scale"], found["seconds"], found["commit"]) == ("cpu", 12.3, provenance.commit())
     assert found["machine"] == provenance.machine() and found["versions"] == provenance.versions()
 
@@ -62,8 +68,7 @@ def test_page_lists_every_record_with_a_link_and_the_slowest(tmp_path):
 
 
 def test_findings_are_the_sentences_of_the_verdicts_and_a_demo_has_none(tmp_path):
-    one = '<div class="qd-verdict"><strong>Reproduced:</strong> 5 &lt; 6.</div>'
-    two = '<div class="qd-verdict"><ul><li>First.</li><li>Second.</li></ul></div>'
+    one, two = Verdict("reproduced", "5 < 6."), sentences(["First.", "Second."], demo=False)
     for name, scale, outputs in (("a", "cpu", [one, two]), ("b", "demo", [one]), ("c", "cpu", ["<p>no verdict</p>"])):
         page = tmp_path / f"{name}.ipynb"
         notebook(page, f"# Title {name}", *outputs)
@@ -85,7 +90,7 @@ def test_published_status_is_that_of_the_published_records():
 def test_a_record_is_published_with_its_page_or_not_at_all(tmp_path, monkeypatch, stands):
     monkeypatch.setenv("QDLLM_STORE", str(tmp_path / "store"))
     executed, book = tmp_path / "executed", tmp_path / "book"
-    notebook(executed / "a.ipynb", "# A", "demo scale: not a result")
+    notebook(executed / "a.ipynb", "# A")
     record.write_record(executed / "a.ipynb", "demo", 5)
     if stands:
         notebook(book / "executed" / "a.ipynb", "# A")
@@ -94,3 +99,27 @@ def test_a_record_is_published_with_its_page_or_not_at_all(tmp_path, monkeypatch
     kept = json.loads((book / "executed" / "a.json").read_text())
     assert kept["scale"] == ("cpu" if stands else "demo")
     assert ("99 s in all" if stands else "5 s in all") in (book / "status.md").read_text()
+
+
+def test_only_rows_that_the_page_used_are_published_and_none_of_a_changed_tree(tmp_path, monkeypatch, refused):
+    monkeypatch.setenv("QDLLM_STORE", str(tmp_path / "store"))
+    store, book, page = Store(tmp_path / "store"), tmp_path / "book", tmp_path / "executed" / "table5.ipynb"
+    data = {"fingerprint": authors_fingerprint(TASKS["hiding"])}
+    rows = [
+        Row({"kind": "student", "student": "tfidf", "seed": seed, "data": data}, {"acc": 0.5}, ROW) for seed in range(3)
+    ]
+    for row in rows:
+        store.save(row)
+    store.loaded, store.computed = {rows[0].key}, {rows[1].key}  # the third lies in the store and is not asked for
+    notebook(page, "# Table 5", origin.of_rows(rows[:2], store, "cpu"))
+    record.write_record(page, "cpu", 1)
+    report.publish([page], book)
+    assert set(Published(book / "results").lines) == {rows[0].key, rows[1].key}
+    store.save(Row(rows[1].identity, {"acc": 0.6}, ROW | {"commit": "abc123+"}))
+    with refused(rows[1].key, "uncommitted changes"):
+        report.publish([page], book)
+    store.loaded, store.computed = {rows[0].key}, set()
+    notebook(page, "# Table 5", origin.of_rows(rows[:1], store, "cpu"))
+    record.write_record(page, "cpu", 1)
+    report.publish([page], book)
+    assert set(Published(book / "results").lines) == {rows[0].key}
