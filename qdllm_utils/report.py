@@ -119,6 +119,7 @@ def write_status(book: Path) -> None:
     """Write the pages of status and findings from the records beside the executed notebooks."""
     (book / "status.md").write_text(record.page(book / "executed"), encoding="utf-8")
     (book / "findings.md").write_text(record.findings(book / "executed"), encoding="utf-8")
+    (book / "answer.md").write_text(record.answer(book / "executed"), encoding="utf-8")
 
 
 def build_book(book: Path) -> None:

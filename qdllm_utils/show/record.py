@@ -19,11 +19,21 @@ written by `python -m qdllm_utils.report` from the records beside the executed n
 """
 FINDINGS = """# What was found
 
-One sentence or more from each page, computed there from its rows; the page has the numbers, their spread and where they
-come from. What a verdict means: *reproduced*, a printed value is met to its last digit; *within interval*, the 95%
-interval of our mean holds it; *not attempted*, what ran is not what the paper ran.
+One sentence or more from each page, computed there from its rows and ordered by what a reader would ask; the page has
+the numbers, their spread and where they come from. What a verdict means: *reproduced*, a printed value is met to its
+last digit; *within interval*, the 95% interval of our mean holds it; *not reproduced*, neither; *not attempted*, what
+ran is not what the paper ran, so nothing can be held against its digits; *inconclusive*, the interval of a difference
+holds 0 ({doc}`protocol`).
 
 """
+QUESTIONS = {
+    "Does it work?": ("headline", "table4", "table5", "table6", "fig4", "table7"),
+    "Does the circuit help?": ("controls", "designs", "surrogate", "anatomy"),
+    "Is it small and fast?": ("table3", "bytes", "fig3", "timing"),
+    "Does a better teacher, or a better reader of the text, help?": ("table8", "features"),
+    "Does it run on hardware?": ("fig5", "table2"),
+    "Do the paper's numbers agree with each other, and with its code?": ("audit", "table1", "deviations"),
+}
 
 
 def facts_of(notebook: Path) -> list[dict[str, Any]]:
@@ -100,15 +110,34 @@ def page(executed: Path) -> str:
 
 def findings(executed: Path) -> str:
     """The page of findings, in Markdown, from the records of a folder of executed notebooks; a demo finds nothing."""
-    lines, demos = [], []
-    for path in sorted(executed.glob("*.json")):
-        row = json.loads(path.read_text(encoding="utf-8"))
-        link = f"{{doc}}`{title(path.with_suffix('.ipynb'))} <executed/{path.stem}>`"
-        if not row["findings"]:
-            continue
-        if row["scale"] == "demo":
-            demos.append(link)
-        else:
-            lines += [f"**{link}**", "", *(f"- {sentence}" for sentence in row["findings"]), ""]
+    records = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(executed.glob("*.json"))}
+    links = {name: f"{{doc}}`{title(executed / f'{name}.ipynb')} <executed/{name}>`" for name in records}
+    told = [name for name, row in records.items() if row["findings"] and not row["demo"]]
+    others = [name for name in told if not any(name in names for names in QUESTIONS.values())]
+    lines = []
+    for question, names in {**QUESTIONS, "What else?": tuple(others)}.items():
+        shown = [name for name in names if name in told]
+        if shown:
+            lines += [f"## {question}", ""]
+        for name in shown:
+            lines += [f"**{links[name]}**", "", *(f"- {sentence}" for sentence in records[name]["findings"]), ""]
+    silent = [links[name] for name, row in records.items() if not row["findings"]]
+    demos = [links[name] for name, row in records.items() if row["findings"] and row["demo"]]
     ending = f"Shown at demo scale so far, which finds nothing: {', '.join(demos)}.\n" if demos else ""
+    ending += f"\nPages that show and find nothing: {', '.join(silent)}.\n" if silent else ""
     return FINDINGS + "\n".join(lines) + ("\n" if lines else "") + ending
+
+
+def answer(executed: Path) -> str:
+    """The box of the first screen, in Markdown: the sentences of the headline page, unless it is a demo."""
+    path = executed / "headline.json"
+    row: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"demo": True}
+    sentences = ["The headline page has not been run on the authors' texts here: the demo scale finds nothing."]
+    if not row["demo"] and row["findings"]:
+        sentences = row["findings"]
+    lines = [":::{admonition} What we found", ":class: important", "", *(f"- {text}" for text in sentences)]
+    lines += [
+        "",
+        "Teachers here are models of up to 1.54 billion parameters, not the paper's five; no chip was touched.",
+    ]
+    return "\n".join([*lines, "", "{doc}`All findings, by question <findings>`", ":::", ""])

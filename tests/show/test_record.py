@@ -75,7 +75,8 @@ def test_findings_are_the_sentences_of_the_verdicts_and_a_demo_has_none(tmp_path
         record.write_record(page, scale, 1)
     shown = record.findings(tmp_path)
     assert "**{doc}`Title a <executed/a>`**\n\n- Reproduced: 5 < 6.\n- First.\n- Second.\n" in shown
-    assert "finds nothing: {doc}`Title b <executed/b>`.\n" in shown and "Title c" not in shown
+    assert "finds nothing: {doc}`Title b <executed/b>`.\n" in shown
+    assert "show and find nothing: {doc}`Title c <executed/c>`." in shown
 
 
 def test_page_without_records_says_so(tmp_path):
@@ -123,3 +124,12 @@ def test_only_rows_that_the_page_used_are_published_and_none_of_a_changed_tree(t
     record.write_record(page, "cpu", 1)
     report.publish([page], book)
     assert set(Published(book / "results").lines) == {rows[0].key}
+
+
+def test_the_box_of_the_first_screen_holds_the_headlines_sentences_and_a_demo_says_that_it_finds_nothing(tmp_path):
+    page = tmp_path / "headline.ipynb"
+    notebook(page, "# The answer", sentences(["It is 1 < 2."], demo=False))
+    record.write_record(page, "cpu", 1)
+    assert "- It is 1 < 2.\n" in record.answer(tmp_path)
+    record.write_record(page, "demo", 1)
+    assert "1 < 2" not in record.answer(tmp_path) and "the demo scale finds nothing" in record.answer(tmp_path)
