@@ -116,7 +116,7 @@ class Ours(TorchShell):
         """Take the simulator of the paper's circuit."""
         super().__init__(case, data)
         from qdcircuits.ansatz import qdllm_circuit
-        from qdcircuits.simulator import simulator
+        from qdcircuits.simulation import simulator
 
         self.circuit = simulator(qdllm_circuit(case.n, case.layers), self.backend)  # type: ignore[method-assign]
 

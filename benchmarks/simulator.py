@@ -25,7 +25,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from contestants import CONTESTANTS, Case, numbers  # noqa: E402
 
 from qdcircuits.ansatz import fused, qdllm_circuit  # noqa: E402
-from qdcircuits.simulator import simulator  # noqa: E402
+from qdcircuits.simulation import simulator  # noqa: E402
 
 OURS = [name for name in CONTESTANTS if name.startswith("qdllm")]
 FAST = OURS[0]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from qdcircuits.ansatz import Circuit, fused
 from qdcircuits.pauli import RotationForm, rotation_form
-from qdcircuits.simulator import simulator
+from qdcircuits.simulation import simulator
 
 ROLES = ("live", "merged", "dead")
 TOLERANCE = 1e-9  # of singular values, relative to the largest; float64 leaves zeros at about 1e-15

@@ -116,7 +116,7 @@ def exact(circuit: Circuit, inputs: np.ndarray, weights: np.ndarray) -> np.ndarr
     """<Z_j> of the student itself, (N, n), by the project's simulator."""
     import torch
 
-    from qdcircuits.simulator import simulator
+    from qdcircuits.simulation import simulator
 
     return simulator(circuit, "torch")(torch.tensor(inputs), torch.tensor(weights)).numpy()
 

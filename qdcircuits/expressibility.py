@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qdcircuits.ansatz import Circuit
-from qdcircuits.simulator import Simulator
+from qdcircuits.simulation import Simulator
 
 BINS = 75  # of the fidelity histogram, as in the paper's experiments
 CHUNK = 256  # states simulated together

@@ -18,7 +18,7 @@ from qdcircuits.ansatz import Circuit
 from qdcircuits.kernel import forward_backward
 from qdcircuits.kernel.canonical import Canonical, canonical
 from qdcircuits.kernel.registers import LANES, ROW
-from qdcircuits.simulator import Simulator, checked_shapes
+from qdcircuits.simulation import Simulator, checked_shapes
 
 BLOCK = 64  # numbers: a multiple of what any vector register and any unrolled loop takes at once
 

@@ -11,7 +11,7 @@ from qdcircuits import expressibility
 from qdcircuits.anatomy import Anatomy, anatomy, gradient_variance, jacobian, numerical_rank
 from qdcircuits.ansatz import ANSATZE, layered_circuit, qdllm_circuit
 from qdcircuits.errors import InputError
-from qdcircuits.simulator import simulator
+from qdcircuits.simulation import simulator
 from qdllm_utils.config import Knobs
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import RECIPE

@@ -156,7 +156,7 @@ def replay(path: str | None, store: Store) -> list[Replay]:
     """
     import torch
 
-    from qdcircuits.simulator import simulator
+    from qdcircuits.simulation import simulator
 
     if path is None or (path != "recorded" and not Path(path).expanduser().is_file()):
         return []

@@ -9,7 +9,7 @@ import torch
 
 from qdcircuits.ansatz import qdllm_circuit
 from qdcircuits.export.pennylane_circuit import qnode
-from qdcircuits.simulator import simulator
+from qdcircuits.simulation import simulator
 from qdllm_utils.config import Knobs
 from qdllm_utils.runs import provenance
 from qdllm_utils.show import paper

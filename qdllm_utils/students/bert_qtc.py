@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from qdcircuits.ansatz import Circuit, layered_circuit
-from qdcircuits.simulator import simulator
+from qdcircuits.simulation import simulator
 from qdllm_utils.learning.losses import cross_entropy
 from qdllm_utils.learning.training import Data, Settings
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from qdcircuits.ansatz import Circuit, qdllm_circuit
-from qdcircuits.simulator import simulator
+from qdcircuits.simulation import simulator
 from qdllm_utils.config import Knobs
 from qdllm_utils.learning.copies import EachAlone, affine, elementwise
 from qdllm_utils.learning.losses import qdllm_loss

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from qdcircuits.ansatz import ANSATZE, Circuit, Gate, angle_encoder
-from qdcircuits.simulator import Permute, Simulator, rotate
+from qdcircuits.simulation import Permute, Simulator, rotate
 from qdcircuits.steps import signs
 from qdllm_utils.config import Knobs
 from qdllm_utils.learning.copies import EachAlone, affine, each, elementwise

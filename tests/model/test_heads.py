@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from qdcircuits.ansatz import layered_circuit, qdllm_circuit
-from qdcircuits.simulator import Simulator
+from qdcircuits.simulation import Simulator
 from qdllm_utils.config import knobs
 from qdllm_utils.model import heads, onnx_head
 from qdllm_utils.model.circuit import dense_steps, expectations

@@ -77,7 +77,7 @@ def test_a_study_is_marked_simulated_noise_and_comes_back_from_the_store(study):
 def test_the_exact_circuits_right_texts_are_those_of_the_simulator_over_all_test_texts(study):
     import torch
 
-    from qdcircuits.simulator import simulator
+    from qdcircuits.simulation import simulator
 
     student, labels = study.student, study.experiment.source.corpus.labels[study.test]
     angles = torch.tensor(study.inputs[study.test]), torch.tensor(student.angles)
@@ -138,7 +138,7 @@ def test_where_the_curve_crosses_an_accuracy_and_how_many_texts_a_difference_nee
 def test_the_ideal_condition_is_the_trained_student_itself(study):
     import torch
 
-    from qdcircuits.simulator import simulator
+    from qdcircuits.simulation import simulator
 
     row, student = study.row(), study.student
     exact = simulator(student.circuit, "torch")(torch.tensor(row.arrays["inputs"]), torch.tensor(student.angles))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from qdcircuits.ansatz import Circuit, Gate, layered_circuit, qdllm_circuit
 from qdcircuits.expansion import Expansion, expand
 from qdcircuits.export.pennylane_circuit import qnode
-from qdcircuits.simulator import simulator
+from qdcircuits.simulation import simulator
 
 
 def angles(circuit, texts, seed=0):

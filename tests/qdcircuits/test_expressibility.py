@@ -8,7 +8,7 @@ import torch
 from qdcircuits import expressibility as e
 from qdcircuits.ansatz import Circuit, Gate, layered_circuit
 from qdcircuits.export.pennylane_circuit import apply
-from qdcircuits.simulator import Simulator
+from qdcircuits.simulation import Simulator
 
 
 def state(amplitudes):

@@ -15,7 +15,7 @@ from qdcircuits.ansatz import ANSATZE, Circuit, Gate, angle_encoder, layered_cir
 from qdcircuits.kernel.canonical import canonical
 from qdcircuits.kernel.compiling import cache_folder, compiled
 from qdcircuits.kernel.fast import FastSimulator
-from qdcircuits.simulator import Simulator
+from qdcircuits.simulation import Simulator
 
 
 @st.composite
@@ -128,7 +128,7 @@ def test_peak_memory_at_16_qubits_and_11_layers():
     code = """
         import torch
         from qdcircuits.ansatz import qdllm_circuit
-        from qdcircuits.simulator import simulator
+        from qdcircuits.simulation import simulator
         circuit = qdllm_circuit(16, 11)
         z = simulator(circuit, "numba")(torch.rand(8, 16, requires_grad=True), torch.rand(circuit.n_weights))
         z.sum().backward()

@@ -34,7 +34,7 @@ from qdcircuits.chip.noise import NoisyCircuit, confusion_matrices
 from qdcircuits.export.openqasm import fixed_point, openqasm2, openqasm3
 from qdcircuits.export.pennylane_circuit import qnode
 from qdcircuits.export.reduction import two_qubit_gates, without_dead_gates, without_final_cnots
-from qdcircuits.simulator import simulator
+from qdcircuits.simulation import simulator
 
 RNG = np.random.default_rng(3)
 PAPER = qdllm_circuit(11, 2)

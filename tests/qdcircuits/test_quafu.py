@@ -22,7 +22,7 @@ from qdcircuits.cloud.service import Order
 from qdcircuits.cloud.submission import cost, run
 from qdcircuits.errors import InputError
 from qdcircuits.export.openqasm import openqasm2
-from qdcircuits.simulator import simulator
+from qdcircuits.simulation import simulator
 from tests.qdcircuits.stand_in import TOKEN, Fault, StandIn, serving
 
 ROOT = Path(__file__).parents[2]

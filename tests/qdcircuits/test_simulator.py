@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qdcircuits.ansatz import ANSATZE, layered_circuit, qdllm_circuit
-from qdcircuits.simulator import Simulator, simulator
+from qdcircuits.simulation import Simulator, simulator
 from qdcircuits.steps import KINDS, program
 from tests.qdcircuits.circuit_reference import agreement, largest_difference, outputs, random_angles
 
@@ -95,7 +95,7 @@ def test_the_plain_path_runs_where_numba_is_absent():
         sys.modules["numba"] = None
         import torch
         from qdcircuits.ansatz import qdllm_circuit
-        from qdcircuits.simulator import simulator
+        from qdcircuits.simulation import simulator
         run = simulator(qdllm_circuit(3, 1))
         z = run(torch.tensor([[0.1, 0.2, 0.3]]), torch.zeros(qdllm_circuit(3, 1).n_weights))
         print(run.backend, round(float(z[0, 2]), 4))
@@ -110,7 +110,7 @@ def test_the_plain_path_runs_where_numba_is_absent():
 
 
 def test_numba_is_imported_only_when_it_is_used():
-    code = "import sys, qdcircuits.simulator; print('numba' in sys.modules)"
+    code = "import sys, qdcircuits.simulation; print('numba' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

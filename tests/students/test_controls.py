@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from qdcircuits.ansatz import qdllm_circuit
-from qdcircuits.simulator import Simulator
+from qdcircuits.simulation import Simulator
 from qdllm_utils.config import PRESETS, knobs
 from qdllm_utils.learning.training import fit, predict
 from qdllm_utils.students import tfidf
