@@ -87,7 +87,7 @@ def wheel_of(package: str, version: str, pieces: Path) -> Path:
             try:
                 with zipfile.ZipFile(found[0]) as archive:
                     damaged = archive.testzip()
-            except zipfile.BadZipFile:
+            except (zipfile.BadZipFile, OSError):
                 damaged = "its index"
             if damaged is None:
                 return found[0]
