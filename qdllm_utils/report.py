@@ -38,15 +38,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--scale", default="demo", choices=list(SCALES))
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     parser.add_argument("--only", nargs="+", default=[], metavar="NOTEBOOK", help="run these and no others")
+    parser.add_argument("--build", type=Path, help="folder in which the pages are put together; default: build/<scale>")
     parser.add_argument("--publish", action="store_true", help="copy the pages and rows into book/")
     options = parser.parse_args(arguments)
     try:
-        run(options.scale, dict(options.parameter), options.publish, tuple(options.only))
+        run(options.scale, dict(options.parameter), options.publish, tuple(options.only), options.build)
     except InputError as error:
         sys.exit(f"InputError: {error}")
 
 
-def run(scale: str, given: dict[str, str], publishing: bool, only: tuple[str, ...] = ()) -> None:
+def run(
+    scale: str, given: dict[str, str], publishing: bool, only: tuple[str, ...] = (), build: Path | None = None
+) -> None:
     """Execute the notebooks (all, or those named), build the pages and, if asked, publish what was executed."""
     if publishing and uncommitted():
         raise InputError("The package or the notebooks have uncommitted changes: commit them, then publish.")
@@ -58,7 +61,11 @@ def run(scale: str, given: dict[str, str], publishing: bool, only: tuple[str, ..
         if not any(name in names for names in declared.values()):
             known = sorted(set().union(*declared.values()))
             raise InputError(f"Unknown parameter {name!r}: the notebooks take {', '.join(known)}.")
-    build = ROOT / "build" / scale
+    build = build or ROOT / "build" / scale
+    if build.exists() and any(build.iterdir()) and not (build / "_config.yml").exists():
+        raise InputError(
+            f"The folder {build.name} holds other files, and the report would clear it: name a new folder."
+        )
     shutil.rmtree(build, ignore_errors=True)
     shutil.copytree(ROOT / "book", build / "book", ignore=shutil.ignore_patterns("_build", "results"))
     shutil.copy(ROOT / "_config.yml", build)
@@ -81,7 +88,8 @@ def run(scale: str, given: dict[str, str], publishing: bool, only: tuple[str, ..
         print(f"  {seconds:6.0f} s  {name}")
     if publishing:
         publish([build / "book" / "executed" / name for name in times])
-    print(f"The book: {(build / '_build' / 'html' / 'index.html').relative_to(ROOT)}")
+    page = build / "_build" / "html" / "index.html"
+    print(f"The book: {page.relative_to(ROOT) if page.is_relative_to(ROOT) else page}")
 
 
 def execute(path: Path, output: Path, parameters: dict[str, Any]) -> float:
