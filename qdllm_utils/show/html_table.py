@@ -7,7 +7,7 @@ from typing import Any
 DEMO = ' <span class="qd-demo">demo scale: not a result</span>'
 
 
-FACTS = "application/vnd.qdllm+json"  # the type under which an output carries a page's facts as data
+FACTS = "qdllm"  # in the metadata of an output: the page's facts, as data
 
 
 class HTML(str):
@@ -24,9 +24,9 @@ class HTML(str):
         made.facts = facts
         return made
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        """Itself and its facts."""
-        return {"text/html": str(self)} | ({FACTS: self.facts} if self.facts else {})
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Itself, and its facts as metadata of the output."""
+        return {"text/html": str(self)}, ({FACTS: self.facts} if self.facts else {})
 
     def __repr__(self) -> str:
         """Short: a notebook keeps it beside the HTML, where it would double the page."""

@@ -39,7 +39,7 @@ QUESTIONS = {
 def facts_of(notebook: Path) -> list[dict[str, Any]]:
     """The facts that the outputs of an executed notebook carry as data, in order."""
     outputs = [output for cell in nbformat.read(notebook, as_version=4).cells for output in cell.get("outputs", [])]
-    return [dict(output["data"][FACTS]) for output in outputs if FACTS in output.get("data", {})]
+    return [dict(output["metadata"][FACTS]) for output in outputs if FACTS in output.get("metadata", {})]
 
 
 def record(page: Path, scale: str, seconds: float) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Verdict:
         """'Not attempted: the demo scale ...'."""
         return f"{self.status.capitalize()}: {self.why}"
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         text = f'<div class="qd-verdict"><strong>{self.status.capitalize()}:</strong> {html.escape(self.why)}</div>'
         return HTML(text, verdicts=[str(self)])._repr_mimebundle_()
 

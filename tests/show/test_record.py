@@ -28,8 +28,8 @@ ROW = {
 def notebook(path, heading, *outputs):
     cells = [nbformat.v4.new_markdown_cell(heading)]
     for text in outputs:
-        data = text._repr_mimebundle_() if hasattr(text, "_repr_mimebundle_") else {"text/html": text}
-        output = nbformat.v4.new_output("display_data", data=data)
+        data, facts = text._repr_mimebundle_() if hasattr(text, "_repr_mimebundle_") else ({"text/html": text}, {})
+        output = nbformat.v4.new_output("display_data", data=data, metadata=facts)
         cells.append(nbformat.v4.new_code_cell("x", outputs=[output]))
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)

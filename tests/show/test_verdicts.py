@@ -81,8 +81,8 @@ def test_the_papers_own_values_are_reproduced_with_its_own_teacher():
 def test_what_the_paper_did_not_run_is_not_attempted(given, why):
     verdict = verdicts.compression(comparison(shift={}, **given))
     assert verdict.status == "not attempted" and why in verdict.why
-    assert str(verdict).startswith("Not attempted: ") and "Not attempted" in verdict._repr_mimebundle_()["text/html"]
+    assert str(verdict).startswith("Not attempted: ") and "Not attempted" in verdict._repr_mimebundle_()[0]["text/html"]
 
 
 def test_verdict_is_escaped():
-    assert "a &lt; b" in verdicts.Verdict("reproduced", "a < b")._repr_mimebundle_()["text/html"]
+    assert "a &lt; b" in verdicts.Verdict("reproduced", "a < b")._repr_mimebundle_()[0]["text/html"]
