@@ -10,7 +10,7 @@ import seaborn as sns
 
 from qdllm_utils.config import TASKS, knobs
 from qdllm_utils.pages.controls_views import line, sentences
-from qdllm_utils.parameters import Parameters, check_embedder
+from qdllm_utils.parameters import Parameters, check_embedder, check_teacher
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.statistics import Difference, compared
 from qdllm_utils.runs.store import Row, Store
@@ -18,6 +18,7 @@ from qdllm_utils.runs.tuning import Arm, Outcome, answers_against, number_of_see
 from qdllm_utils.show import paper
 from qdllm_utils.show.html_table import HTML, group, table
 from qdllm_utils.show.plots import style, watermark
+from qdllm_utils.show.tables import TEACHER_NAMES
 from qdllm_utils.texts.sources import Source
 
 READERS = {"minilm": "MiniLM, 6 × 384", "mpnet": "MPNet, 12 × 768", "qwen": "Qwen2.5-Coder-1.5B, 28 × 1536"}
@@ -43,6 +44,21 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Ladder:
+    """One student, preset tuned, taught by one teacher after another on one task and reader.
+
+    students: {teacher: outcome}; gains: {teacher: its student minus the first teacher's student}.
+    """
+
+    task: str
+    reader: str
+    teachers: dict[str, Row]
+    students: dict[str, Outcome]
+    accuracies: dict[str, Difference]
+    gains: dict[str, Difference]
+
+
+@dataclass(frozen=True)
 class Headline:
     """What the page shows.
 
@@ -55,6 +71,7 @@ class Headline:
     teachers: dict[str, Row]
     circuit: dict[tuple[str, str], Difference]
     probe: dict[tuple[str, str], Difference]
+    ladder: "Ladder"
     store: Store
 
     @property
@@ -118,7 +135,31 @@ def run(parameters: Parameters) -> Headline:
             ]
             for name, of in differences.items():
                 of[task, reader] = compared(answers_against(found[TUNED], found[name], labels), FAMILY)
-    return Headline(parameters, cells, teachers, differences[WITHOUT], differences[PROBE], store)
+    return Headline(
+        parameters, cells, teachers, differences[WITHOUT], differences[PROBE], ladder_of(parameters, store), store
+    )
+
+
+def ladder_of(parameters: Parameters, store: Store) -> Ladder:
+    """The student of hiding detection on the last encoder asked for, under each teacher of `teachers`."""
+    reader = [name for name in readers_of(parameters) if name != "qwen"] or ["qwen"]
+    scale = replace(parameters.size, embedder=reader[-1])
+    source = Source("hiding", scale, parameters.values.get("data_dir"))
+    names = [name.strip() for name in (parameters.values["teachers"] or parameters.teacher).split(",")]
+    rows, students = {}, {}
+    for name in names:
+        check_teacher(name)
+        experiment = Experiment(source, scale, name, knobs("tuned"), store)
+        (students[name],) = train(experiment, [Arm("quantum")], number_of_seeds(parameters), "tuned").values()
+        rows[name] = experiment.teacher_row()
+    labels, first = experiment.test_labels(), students[names[0]]
+    accuracies = {name: compared(100.0 * (of.predicted == labels)) for name, of in students.items()}
+    gains = {
+        name: compared(answers_against(of, first, labels), len(names) - 1)
+        for name, of in students.items()
+        if name != names[0]
+    }
+    return Ladder("hiding", reader[-1], rows, students, accuracies, gains)
 
 
 def outcomes(experiment: Experiment, seeds: range, decoder: bool) -> dict[str, Outcome]:
@@ -194,6 +235,22 @@ def answers(headline: Headline) -> list[str]:
         made.append(
             "What decides is the reader of the text: from MiniLM to MPNet, a frozen encoder of BERT-base's shape, the "
             f"same student gains {', '.join(gains)} points."
+        )
+    ladder = headline.ladder
+    if ladder.gains:
+        steps = ", ".join(
+            f"{TEACHER_NAMES.get(name, name)} (itself {100 * ladder.teachers[name].result['acc']:.1f}%) gives "
+            f"{percent(accuracy)}"
+            for name, accuracy in ladder.accuracies.items()
+        )
+        told = "; ".join(
+            f"{TEACHER_NAMES.get(name, name)} {gain.mean:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}], {gain.verdict}"
+            for name, gain in ladder.gains.items()
+        )
+        first = TEACHER_NAMES.get(next(iter(ladder.teachers)), next(iter(ladder.teachers)))
+        made.append(
+            f"Does a better teacher make a better student? On {TASKS[ladder.task].title.lower()}, QD-LLM on "
+            f"{READERS.get(ladder.reader, ladder.reader)}: {steps}. Against the student of {first}: {told}."
         )
     return made
 
