@@ -6,6 +6,11 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A slow machine is no failure.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 # Set before anything imports the hub's client, which reads it once: no test may wait for the network.
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from qdcircuits.chip.calibration import COLUMNS, Calibration, Coupler, Qubit
 from qdcircuits.errors import InputError
 
+LONGEST = 131_072  # characters of one field
 LARGEST_NUMBER = 9999  # of a qubit
 LARGEST_VALUE = 1e12  # of a time, us or ns
 LEAST_CONTRAST = 0.5  # of a reading, 1 - reads_1_for_0 - reads_0_for_1; inverting it multiplies the noise by 1 over it
@@ -147,6 +148,7 @@ def read_csv(text: str, table: Table) -> None:
     if not text.strip():
         raise InputError(f"{table.name}, line 1, column 1: the table is empty; its columns are {', '.join(COLUMNS)}.")
     first = text.lstrip().splitlines()[0]
+    csv.field_size_limit(LONGEST)  # whatever another reader of this process has set
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
     lines: list[tuple[int, list[str]]] = []
     try:

@@ -8,7 +8,7 @@ from statistics import mean, stdev
 import matplotlib
 import pytest
 
-from qdllm_utils.config import PRESETS, SCALES, TASKS, knobs
+from qdllm_utils.config import CHOSEN, PRESETS, SCALES, TASKS, knobs
 from qdllm_utils.pages import deviations, table7, table7_views
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs import jobs
@@ -50,6 +50,10 @@ def parameters(teacher="minilm", scale="cpu", preset="paper", **more) -> Paramet
 def save(task: str, teacher: str, chosen, accuracies, scale="cpu", rank=None) -> list[str]:
     """Store a quantum row a seed and the teacher's row, all metrics equal to the accuracy; returns the rows' keys."""
     size = SCALES[scale]
+    if chosen.pooling == CHOSEN:  # the pooling that validation prefers is a row too
+        choice = Experiment(Source(task, size), size, teacher, chosen, Store())
+        choice.__dict__["compute_choice"] = lambda: ({"chosen": "mean"}, {})
+        choice.choice_row()
     experiment = Experiment(Source(task, size), size, teacher, chosen, Store(), rank)
     keys = []
     for seed, accuracy in enumerate(accuracies):

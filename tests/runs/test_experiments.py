@@ -88,6 +88,7 @@ def test_only_missing_rows_are_trained_and_each_is_saved_as_it_comes(monkeypatch
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Experiment, "jobs", lambda self, missing: missing)
+    monkeypatch.setattr(Experiment, "check_weights", lambda self: None)
     monkeypatch.setattr(jobs, "run_jobs", run)
     with pytest.raises(KeyboardInterrupt):
         chosen.student_rows(("pkd", "quantum"), range(4))
