@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import nbformat
 import papermill
 
 from qdcircuits.errors import InputError, choose
-from qdllm_utils.config import PRESETS, SCALES, TASKS, Knobs
+from qdllm_utils.config import CHOSEN, PRESETS, SCALES, TASKS, Knobs
 from qdllm_utils.runs import published
 from qdllm_utils.runs.experiments import STUDENTS
 from qdllm_utils.runs.identity import data_of
@@ -218,7 +219,11 @@ def wanted_whole(identity: dict[str, Any]) -> bool:
     if identity["kind"] != "student":
         return True
     if identity["student"] == "quantum":
-        return Knobs(**identity["knobs"]) in PRESETS.values()
+        knobs = Knobs(**identity["knobs"])
+        return any(
+            knobs == preset or (preset.pooling == CHOSEN and knobs == replace(preset, pooling=knobs.pooling))
+            for preset in PRESETS.values()
+        )
     return identity["student"] in STUDENTS
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ from qdllm_utils.config import TASKS, knobs
 from qdllm_utils.runs import store as store_module
 from qdllm_utils.runs.published import Published
 from qdllm_utils.runs.store import Row, Store
-from qdllm_utils.show import paper
+from qdllm_utils.show import paper, record
 from qdllm_utils.texts.sources import authors_fingerprint
 
 ROOT = Path(__file__).parents[2]
@@ -101,10 +102,8 @@ def test_student_learns_something_from_the_demo_teacher(demo):
 def test_second_run_loads_and_computes_nothing(demo, tmp_path):
     store, _ = demo
     before = {path.name: path.stat().st_mtime_ns for path in store.iterdir()}
-    start = time.perf_counter()
     done = run_papermill("table4", tmp_path / "out.ipynb", "-p", "teacher", "minilm", QDLLM_STORE=str(store))
     assert done.returncode == 0, done.stderr[-1000:]
-    assert time.perf_counter() - start < 60
     shown = outputs(tmp_path / "out.ipynb")
     assert "0 computed now" in shown and "11 loaded from the store" in shown
     assert {path.name: path.stat().st_mtime_ns for path in store.iterdir()} == before
@@ -153,10 +152,10 @@ def test_paper_scale_offline_fails_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "must have the columns text and label"),
-        (b"words,label\na,b\n", "must have the columns text and label"),
-        (b"text,label\na,x\nb,x\n", "fewer than two labels"),
-        (b"text,label\n\xff\xfe,x\n", "is not UTF-8 (line 2)"),
+        (b"", "texts.csv"),
+        (b"words,label\na,b\n", "text_column"),
+        (b"text,label\na,x\nb,x\n", "texts.csv"),
+        (b"text,label\n\xff\xfe,x\n", "encoding"),
     ],
 )
 def test_bad_csv_ends_with_one_sentence(content, sentence, tmp_path):
@@ -179,30 +178,43 @@ def test_report_refuses_an_unknown_parameter():
         report.run("demo", {"techer": "opt"}, publishing=False)
 
 
+def put(folder: Path, name: str, scale: str, keys: list[str]) -> Path:
+    """An executed notebook without cells, and its record."""
+    folder.mkdir(parents=True, exist_ok=True)
+    page = folder / f"{name}.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(f"# {name} at {scale}")]), page)
+    record.write_record(page, scale, 1)
+    facts = json.loads(page.with_suffix(".json").read_text()) | {"keys": keys}
+    page.with_suffix(".json").write_text(json.dumps(facts))
+    return page
+
+
 def test_a_demo_page_never_replaces_another_and_a_demo_row_is_never_published(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("QDLLM_STORE", str(tmp_path / "store"))
-    executed, book = tmp_path / "executed", tmp_path / "book"
-    (book / "executed").mkdir(parents=True)
-    executed.mkdir()
-    (book / "executed" / "a.ipynb").write_text("a real page")
-    for name in ("a", "b"):
-        (executed / f"{name}.ipynb").write_text("demo scale: not a result")
-    store = Store()
-    for fingerprint in ("generated texts", authors_fingerprint(TASKS["hiding"])):
-        store.save(Row({"kind": "teacher", "data": {"fingerprint": fingerprint}}, {}, {}))
-    report.publish(sorted(executed.glob("*.ipynb")), book)
-    assert (book / "executed" / "a.ipynb").read_text() == "a real page"
-    assert report.is_demo(book / "executed" / "b.ipynb") and "a.ipynb: the page that stands" in capsys.readouterr().out
+    executed, book, store = tmp_path / "executed", tmp_path / "book", Store()
+    rows = [
+        Row({"kind": "teacher", "data": {"fingerprint": fingerprint}}, {}, {"commit": "abc"})
+        for fingerprint in ("generated texts", authors_fingerprint(TASKS["hiding"]))
+    ]
+    for row in rows:
+        store.save(row)
+    put(book / "executed", "a", "cpu", [])
+    pages = [put(executed, name, "demo", [row.key for row in rows]) for name in ("a", "b")]
+    report.publish(pages, book)
+    assert "# a at cpu" in (book / "executed" / "a.ipynb").read_text()
+    assert "# b at demo" in (book / "executed" / "b.ipynb").read_text()
+    assert "a.ipynb: the page that stands" in capsys.readouterr().out
     (published,) = (book / "results").iterdir()  # one line, of the authors' texts
-    assert len(published.read_text().splitlines()) == 1
-    assert authors_fingerprint(TASKS["hiding"]) in published.read_text()
+    assert [json.loads(line)["key"] for line in published.read_text().splitlines()] == [rows[1].key]
+    report.publish([put(executed, "b", "cpu", [rows[1].key])], book)  # a real page takes a demo's place
+    assert "# b at cpu" in (book / "executed" / "b.ipynb").read_text()
 
 
 def test_arrays_are_published_of_the_tables_students_at_a_preset_and_of_no_other_arm(tmp_path, monkeypatch):
     monkeypatch.setenv("QDLLM_STORE", str(tmp_path / "store"))
     data = {"data": {"fingerprint": authors_fingerprint(TASKS["hiding"])}}
     student = data | {"kind": "student", "seed": 0}
-    tuned, other = knobs("tuned").identity, knobs("tuned", pooling="middle").identity
+    tuned, other = knobs("tuned", pooling="middle").identity, knobs("tuned", learning_rate=0.1).identity
     whole = [
         data | {"kind": "teacher"},
         data | {"kind": "surrogate"},
@@ -210,11 +222,11 @@ def test_arrays_are_published_of_the_tables_students_at_a_preset_and_of_no_other
         student | {"student": "quantum", "knobs": tuned},
     ]
     bare = [student | {"student": "quantum", "knobs": other}, student | {"student": "linear", "knobs": tuned}]
-    rows = [Row(identity, {}, {}, {"weights": np.ones(2)}) for identity in whole + bare]
+    rows = [Row(identity, {}, {"commit": "abc"}, {"weights": np.ones(2)}) for identity in whole + bare]
     store, book = Store(), tmp_path / "book"
     for row in rows:
         store.save(row)
-    report.publish([], book)
+    report.publish([put(tmp_path / "executed", "table5", "cpu", [row.key for row in rows])], book)
     published = Published(book / "results")
     assert set(published.lines) == {row.key for row in rows}
     assert set(published.archives) == {row.key for row in rows[: len(whole)]}
