@@ -44,7 +44,8 @@ class Scale:
     generated: texts of a generated corpus, evenly over its classes (0: the authors' data).
     max_texts: at most so many texts of a corpus, drawn evenly from the classes (0: all).
     embedder: the frozen embedder where the parameter of that name does not choose another; a name of
-    texts/pretrained.py. twins: the five LLMs as their 1:1000 twins.
+    texts/pretrained.py. also_reads: the embedders with which Tables 4 to 6 and the headline show the student too.
+    twins: the five LLMs as their 1:1000 twins.
     paper_sizes: the compression students in the paper's sizes, or small ones.
     pretraining_steps: optimiser steps of a twin on the task's text, batch 16.
     """
@@ -57,13 +58,24 @@ class Scale:
     paper_sizes: bool
     pretraining_steps: int
     seeds: int
+    also_reads: tuple[str, ...] = ()
 
 
 SCALES = {
     scale.name: scale
     for scale in (
         Scale("demo", 320, 0, "minilm", twins=True, paper_sizes=False, pretraining_steps=40, seeds=2),
-        Scale("cpu", 0, 10_000, "mpnet", twins=True, paper_sizes=False, pretraining_steps=400, seeds=5),
+        Scale(
+            "cpu",
+            0,
+            10_000,
+            "mpnet",
+            twins=True,
+            paper_sizes=False,
+            pretraining_steps=400,
+            seeds=5,
+            also_reads=("minilm",),
+        ),
         Scale("paper", 0, 0, "bert", twins=False, paper_sizes=True, pretraining_steps=0, seeds=5),
     )
 }

@@ -30,10 +30,17 @@ class Parameters:
 
     @property
     def size(self) -> Scale:
-        """The scale chosen, with the embedder asked for in place of its own."""
+        """The scale chosen, with the embedders asked for in place of its own."""
+        asked = commas(self.values.get("embedder") or self.values.get("embedders"))
         scale = SCALES[self.values["scale"]]
-        embedder = self.values.get("embedder")
-        return replace(scale, embedder=embedder) if embedder else scale
+        return replace(scale, embedder=asked[0], also_reads=asked[1:]) if asked else scale
+
+    @property
+    def teacher(self) -> str:
+        """The one teacher of a page that takes one. Raises InputError where several were asked for."""
+        if len(self.teachers) > 1:
+            raise InputError(f"This page takes one teacher, and teacher is {self.values['teacher']!r}: name one.")
+        return self.teachers[0]
 
     @property
     def demo(self) -> bool:
@@ -42,14 +49,14 @@ class Parameters:
 
     @property
     def teachers(self) -> tuple[str, ...]:
-        """The teachers asked for: one, or the paper's five for `all`."""
-        teacher = self.values["teacher"]
-        return PAPER_TEACHERS if teacher == "all" else (teacher,)
+        """The teachers asked for; `all` stands for the paper's five."""
+        names = [PAPER_TEACHERS if name == "all" else (name,) for name in commas(self.values["teacher"])]
+        return tuple(dict.fromkeys(name for group in names for name in group))
 
     @property
     def task_list(self) -> list[str]:
-        """The tasks asked for in `tasks`, in the paper's order."""
-        asked = [name.strip() for name in self.values["tasks"].split(",")]
+        """The tasks asked for in `tasks`, in the paper's order; all where it is None."""
+        asked = commas(self.values.get("tasks")) or ("all",)
         return [task for task in TASKS if task in asked or "all" in asked]
 
     @property
@@ -82,15 +89,23 @@ def read_parameters(namespace: dict[str, Any]) -> Parameters:
         choose(name.strip(), [*TASKS, "all"], "task")
     # a page without a scale is a user's own (own_texts): it knows more teachers and embedders, and checks them itself
     if "teacher" in values and "scale" in values:
-        check_teacher(values["teacher"])
-    if values.get("embedder") is not None and "scale" in values:
-        check_embedder(values["embedder"])
+        for teacher in commas(values["teacher"]) or (None,):
+            check_teacher(teacher)
+    if "scale" in values:
+        one = values.get("embedder")
+        for embedder in (*commas(values.get("embedders")), *([one] if one is not None else [])):
+            check_embedder(embedder)
     if values.get("seeds") is not None and not 1 <= values["seeds"] <= 1000:
         raise InputError(f"seeds is {values['seeds']}: it must be a whole number from 1 to 1000.")
     parameters = Parameters(values)
     if values.get("preset") is not None and parameters.knobs.pooling == "teacher":
         check_states(parameters.teachers)
     return parameters
+
+
+def commas(text: str | None) -> tuple[str, ...]:
+    """The names in 'minilm, qwen', in order; none for None or an empty text."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
 def check_teacher(teacher: str | None) -> None:

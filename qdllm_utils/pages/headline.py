@@ -18,10 +18,9 @@ from qdllm_utils.runs.tuning import Arm, Outcome, answers_against, number_of_see
 from qdllm_utils.show import paper
 from qdllm_utils.show.html_table import HTML, group, table
 from qdllm_utils.show.plots import style, watermark
-from qdllm_utils.show.tables import TEACHER_NAMES
+from qdllm_utils.show.tables import READERS, TEACHER_NAMES
 from qdllm_utils.texts.sources import Source
 
-READERS = {"minilm": "MiniLM, 6 × 384", "mpnet": "MPNet, 12 × 768", "qwen": "Qwen2.5-Coder-1.5B, 28 × 1536"}
 STUDENTS = {
     "QD-LLM, preset paper": ("paper", "quantum"),
     "QD-LLM, preset tuned": ("tuned", "quantum"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Any
 
-from qdllm_utils.config import TASKS, Knobs
+from qdllm_utils.config import Knobs
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.store import Row, Store
@@ -57,6 +57,11 @@ class Ablation:
         return list(dict.fromkeys(teacher for _, _, teacher in self.rows))
 
     @property
+    def tasks(self) -> list[str]:
+        """The tasks that ran, in order."""
+        return list(dict.fromkeys(task for _, task, _ in self.rows))
+
+    @property
     def all_rows(self) -> list[Row]:
         """Every row, for the provenance strip."""
         return [row for rows in self.rows.values() for row in rows] + list(self.teachers.values())
@@ -64,7 +69,7 @@ class Ablation:
     def values(self, variant: str, metric: str, tasks: Any = None, teachers: Any = None) -> list[float]:
         """A metric, one value a seed: the mean over the tasks and teachers asked for (default: all)."""
         chosen = [
-            self.rows[variant, task, teacher] for task in (tasks or TASKS) for teacher in (teachers or self.names)
+            self.rows[variant, task, teacher] for task in (tasks or self.tasks) for teacher in (teachers or self.names)
         ]
         return [mean(row.result[metric] for row in seed) for seed in zip(*chosen, strict=True)]
 
@@ -75,7 +80,7 @@ def run(parameters: Parameters, variants: dict[str, Knobs], teachers: tuple[str,
     scale = parameters.size
     found: dict[tuple[str, str, str], list[Row]] = {}
     own: dict[tuple[str, str], Row] = {}
-    for task in TASKS:
+    for task in parameters.task_list:
         source = Source(task, scale, parameters.values.get("data_dir"))
         for teacher in teachers:
             for variant, knobs in variants.items():
@@ -99,6 +104,6 @@ def losses(parameters: Parameters) -> Ablation:
 
 
 def teachers(parameters: Parameters) -> Ablation:
-    """Table 8: the teacher (or all five) asked for, beside MiniLM, the real pre-trained one that every scale has."""
+    """Table 8: the teachers asked for, beside MiniLM, the real pre-trained one that every scale has."""
     names = tuple(dict.fromkeys(("minilm", *parameters.teachers)))
     return run(parameters, {"all": parameters.knobs}, names)

@@ -144,7 +144,8 @@ def teacher_table(ablation: Ablation) -> HTML:
     names = [*(name for name in ablation.names if name not in PAPER_TEACHERS), *PAPER_TEACHERS]
     columns = ["QD-LLM", *(TEACHER_NAMES.get(name, name) for name in names)]
     lines = []
-    for task in (*TASKS, "overall"):
+    whole = ["overall"] if len(ablation.tasks) == len(TASKS) else []
+    for task in (*ablation.tasks, *whole):
         lines.append(
             group(TASKS[task].title if task in TASKS else "Overall: the mean of the three tasks", len(columns))
         )
@@ -180,7 +181,7 @@ def teacher_figure(ablation: Ablation) -> Any:
     """The student's accuracy (± sd over seeds) against its teacher's own, a colour a task: what a better one brings."""
     plots.style()
     figure, axis = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    for task, colour, marker in zip(TASKS, sns.color_palette("colorblind"), "osD", strict=False):
+    for task, colour, marker in zip(ablation.tasks, sns.color_palette("colorblind"), "osD", strict=False):
         for number, name in enumerate(ablation.names):
             values = ablation.values("all", "acc", [task], [name])
             own = ablation.teachers[task, name].result["acc"]
@@ -217,12 +218,15 @@ def teacher_verdict(ablation: Ablation) -> Verdict:
         return Verdict(UNTRIED, DEMO_WHY)
     real = [] if ablation.parameters.size.twins else [name for name in ablation.names if name in PAPER_TEACHERS]
     scores = {name: mean(ablation.values("all", "acc", None, [name])) for name in ablation.names}
-    if len(real) < 2:
+    if len(real) < 2 or len(ablation.tasks) < len(TASKS):
         shown = ", ".join(f"{TEACHER_NAMES.get(name, name)} {score:.4f}" for name, score in scores.items())
-        return Verdict(UNTRIED, f"{stand_ins(ablation.names)}; QD-LLM's mean accuracy over the tasks: {shown}.")
+        return Verdict(
+            UNTRIED,
+            f"{stand_ins(ablation.names)}; QD-LLM's mean accuracy over {len(ablation.tasks)} of 3 tasks: {shown}.",
+        )
     statuses = [
         judge(ablation.values("all", metric, [task], [name]), paper.teacher(task, name, metric) or "")
-        for task in TASKS
+        for task in ablation.tasks
         for name in real
         for metric in QUALITY
     ]

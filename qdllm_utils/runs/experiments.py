@@ -5,7 +5,7 @@ and batch order. Every student of a table sees the same split and the same teach
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -315,11 +315,15 @@ def adapter_of(teacher: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class TeacherRun:
-    """A teacher and the rows of its students: {student: [row of each seed]}."""
+    """A teacher and the rows of its students: {student: [row of each seed]}.
+
+    others: the quantum student's rows where it reads the texts with another embedder, {embedder: [row of each seed]}.
+    """
 
     name: str
     teacher: Row
     students: dict[str, list[Row]]
+    others: dict[str, list[Row]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -350,5 +354,9 @@ def compare(parameters: Parameters, task: Task, path: str | None = None) -> Comp
             pretrained.locate(teacher)
         experiment = Experiment(source, scale, teacher, parameters.knobs, store)
         students = experiment.student_rows(STUDENTS, parameters.seed_list)
-        runs.append(TeacherRun(teacher, experiment.teacher_row(), students))
+        others = {}
+        for embedder in scale.also_reads:
+            reading = replace(experiment, scale=replace(scale, embedder=embedder))
+            others[embedder] = reading.student_rows(("quantum",), parameters.seed_list)["quantum"]
+        runs.append(TeacherRun(teacher, experiment.teacher_row(), students, others))
     return Comparison(source.title, source.kind, None if path else task.name, parameters, runs, store)

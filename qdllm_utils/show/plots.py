@@ -10,7 +10,7 @@ import seaborn as sns
 from qdllm_utils.runs.experiments import STUDENTS, Comparison
 from qdllm_utils.runs.statistics import Difference
 from qdllm_utils.show import paper
-from qdllm_utils.show.tables import STUDENT_NAMES, TEACHER_NAMES, spread
+from qdllm_utils.show.tables import READERS, STUDENT_NAMES, TEACHER_NAMES, spread
 
 MARKERS = dict(zip(STUDENTS, "osD^*", strict=True))
 
@@ -76,6 +76,19 @@ def accuracy_against_parameters(comparison: Comparison) -> Any:
             )
             if printed:
                 axis.plot(paper_parameters(student), float(printed), markerfacecolor="none", **style_of)
+        for name, rows in run.others.items():
+            centre, sd = spread(row.result["acc"] for row in rows)
+            axis.errorbar(
+                rows[0].result["parameters"],
+                centre,
+                yerr=sd or 0,
+                capsize=3,
+                label=f"{STUDENT_NAMES['quantum']} reading with {READERS.get(name, name)}",
+                color=colours["quantum"],
+                marker="P",
+                markersize=8,
+                linestyle="none",
+            )
         axis.axhline(run.teacher.result["acc"], linestyle="--", color="0.35", linewidth=1, label="the teacher itself")
         axis.set(
             xscale="log", xlabel="trainable parameters", title=TEACHER_NAMES.get(run.name, run.teacher.result["name"])

@@ -30,6 +30,13 @@ TEACHER_NAMES = {
     "mpnet": "MPNet",
     "qwen": "Qwen2.5-Coder-1.5B",
 }
+READERS = {
+    "minilm": "MiniLM, 6 × 384",
+    "mpnet": "MPNet, 12 × 768",
+    "bert": "BERT-base, 12 × 768",
+    "qwen": "Qwen2.5-Coder-1.5B, 28 × 1536",
+}
+ORIGINS = {False: "MiniLM", True: "BERT-base"}  # the weights that the compression baselines start from
 OWN_DATA = {
     "generated": "generated demo texts",
     "authors": "the authors' released texts",
@@ -76,35 +83,44 @@ def teacher_name(run: TeacherRun) -> str:
 
 
 def cell(numbers: list[float], metric: str, printed: str | None) -> str:
-    """One cell: the mean, below it its spread, below that the paper's value."""
+    """One cell: the mean, below it its spread, below that the paper's value where it has one."""
     value, deviation = measured(numbers, scientific=metric.startswith("acc_"))
-    below = f"paper {printed}" if printed is not None else "paper –"
-    return f'<td>{value}<br>{deviation}<br><span class="paper">{below}</span></td>'
+    below = [deviation] if deviation else []
+    below += [f'<span class="paper">paper {printed}</span>'] if printed is not None else []
+    return f"<td>{'<br>'.join([value, *below])}</td>"
 
 
-def row_head(student: str, row: Row) -> str:
-    """The name of a student, what of its method is left out or special, and its size."""
+def row_head(student: str, row: Row, reader: str, largest: int) -> str:
+    """The name of a student, what of its method is left out, its reader, its size and its share of the largest."""
     from qdllm_utils.runs.jobs import BASELINES
 
-    details = [BASELINES[student].note] if student in BASELINES else []
-    details.append(f"{row.result['size']}, {count(row.result['parameters'])}")
-    return f'<th scope="row">{STUDENT_NAMES[student]}<br><span class="paper">{"<br>".join(details)}</span></th>'
+    details = [BASELINES[student].note] if student in BASELINES else [f"reads {READERS.get(reader, reader)}"]
+    parameters = row.result["parameters"]
+    details.append(f"{row.result['size']}, {count(parameters)}, {parameters / largest:.2%} of the largest")
+    below = "<br>".join(map(html.escape, details))
+    return f'<th scope="row">{STUDENT_NAMES[student]}<br><span class="paper">{below}</span></th>'
 
 
 def compression_table(comparison: Comparison) -> HTML:
-    """The paper's Table 4, 5 or 6: a block for each teacher, then the overall block."""
+    """The paper's Table 4, 5 or 6: a block for each teacher, then, of several, the overall block.
+
+    The quantum student has a line for each reader of the text; the paper's value stands beside the first.
+    """
+    reader = comparison.parameters.size.embedder
     lines = [f"<caption>{caption(comparison)}</caption>", "<thead><tr><th scope='col'></th>"]
     lines += [f'<th scope="col">{title}</th>' for title in METRICS.values()] + ["</tr></thead><tbody>"]
     for run in comparison.runs:
         lines.append(group(teacher_name(run)))
-        for student in STUDENTS:
-            rows = [values(row) for row in run.students[student]]
-            lines.append("<tr>" + row_head(student, run.students[student][0]))
+        shown = [(student, rows, reader) for student, rows in run.students.items()]
+        shown += [("quantum", rows, name) for name, rows in run.others.items()]
+        largest = max(rows[0].result["parameters"] for _, rows, _ in shown)
+        for student, rows, reads in shown:
+            lines.append("<tr>" + row_head(student, rows[0], reads, largest))
             for metric in METRICS:
-                printed = paper.compression(comparison.task, run.name, student, metric)
-                lines.append(cell([row[metric] for row in rows], metric, printed))
+                printed = paper.compression(comparison.task, run.name, student, metric) if reads == reader else None
+                lines.append(cell([values(row)[metric] for row in rows], metric, printed))
             lines.append("</tr>")
-    lines += overall(comparison)
+    lines += overall(comparison) if len(comparison.runs) > 1 else []
     return HTML(f'<div class="qd-table" tabindex="0"><table>{"".join(lines)}</tbody></table></div>')
 
 
@@ -112,7 +128,7 @@ def overall(comparison: Comparison) -> list[str]:
     """The overall block: the mean over the teachers, seed by seed, and the parameter proportion."""
     number = len(comparison.runs)
     largest = max(rows[0].result["parameters"] for rows in comparison.runs[0].students.values())
-    lines = [group(f"Overall, {number} teacher{'s' if number > 1 else ''} (paper: the mean of its five)")]
+    lines = [group(f"Overall, {number} teachers (paper: the mean of its five)")]
     for student in STUDENTS:
         first = comparison.runs[0].students[student][0]
         proportion = first.result["parameters"] / largest
@@ -143,6 +159,7 @@ def group(text: str) -> str:
 def caption(comparison: Comparison) -> str:
     """What was run, in words: data, preset and changes, seeds, and whether this is a demo."""
     parameters = comparison.parameters
+    readers = (parameters.size.embedder, *parameters.size.also_reads)
     first = comparison.runs[0]
     seeds = len(first.students["quantum"])
     inner = [STUDENT_NAMES[student] for student, rows in first.students.items() if rows[0].result["inner_states"]]
@@ -157,10 +174,9 @@ def caption(comparison: Comparison) -> str:
         f"Hidden states of the teacher are used by {', '.join(inner)}; the others see its class logits."
         if inner
         else "Students see the teacher's class logits only.",
-        "QD-LLM's count is of trained parameters: it reads the text through the whole frozen embedder "
-        f"({EMBEDDERS.get(parameters.size.embedder, parameters.size.embedder)}), which it needs at inference too; the "
-        "other students are cut out of "
-        "such a model and read the text themselves.",
+        "QD-LLM's count is of trained parameters: it reads the text through a whole frozen embedder "
+        f"({', '.join(EMBEDDERS.get(name, name) for name in readers)}), which it needs at inference too; the other "
+        f"students are cut out of {ORIGINS[parameters.size.paper_sizes]} and read the text themselves.",
         "Tkd: seconds of one training epoch on the machine below. Grey: the paper's value.",
     ]
     badge = DEMO if parameters.demo else ""
@@ -169,6 +185,7 @@ def caption(comparison: Comparison) -> str:
 
 def provenance_strip(comparison: Comparison) -> HTML:
     """Where the rows come from: source, store, commits, machines, versions, time and memory."""
-    rows = [row for run in comparison.runs for part in run.students.values() for row in part]
+    parts = [part for run in comparison.runs for part in (*run.students.values(), *run.others.values())]
+    rows = [row for part in parts for row in part]
     rows += [run.teacher for run in comparison.runs]
     return origin.of_rows(rows, comparison.store, comparison.parameters.scale)

@@ -1,5 +1,7 @@
 """Verdicts from rows made up here; the interval against scipy's t test."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
@@ -82,6 +84,14 @@ def test_what_the_paper_did_not_run_is_not_attempted(given, why):
     verdict = verdicts.compression(comparison(shift={}, **given))
     assert verdict.status == "not attempted" and why in verdict.why
     assert str(verdict).startswith("Not attempted: ") and "Not attempted" in verdict._repr_mimebundle_()[0]["text/html"]
+
+
+def test_a_second_reader_gets_its_own_place():
+    whole = comparison("minilm", "cpu", {})
+    lower = [Row({"kind": "student"}, {"acc": 0.78}, {}) for _ in range(3)]
+    whole = replace(whole, runs=[replace(whole.runs[0], others={"minilm": lower})])
+    why = verdicts.compression(whole).why
+    assert "QD-LLM is first of five in accuracy (0.8157 reading with MPNet, 12 × 768, third with 0.7800" in why
 
 
 def test_verdict_is_escaped():
