@@ -12,6 +12,9 @@ from hypothesis import settings
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
+# Two processes of tests share the cores: more threads than cores make OpenMP spin, many times slower than one thread.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Set before anything imports the hub's client, which reads it once: no test may wait for the network.
 os.environ["HF_HUB_OFFLINE"] = "1"
 DATA = Path(os.environ.get("QDLLM_DATA") or Path(__file__).parents[2] / "shared" / "data")
