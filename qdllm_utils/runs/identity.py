@@ -48,8 +48,10 @@ def describe(identity: dict[str, Any]) -> dict[str, Any]:
 
 
 def short(model: Any, names: dict[str, str]) -> str:
-    """The project's short name of a model ('minilm', 'twin of opt'), else its own."""
+    """The project's short name of a model ('minilm', 'twin of opt'), else its own; a revision is in the key only."""
     twin, _, hub = str(model).rpartition("twin of ")
+    if hub.partition("@")[0] in names:
+        hub = hub.partition("@")[0]
     return f"{twin}{'twin of ' if str(model).startswith('twin of ') else ''}{names.get(hub, hub)}"
 
 

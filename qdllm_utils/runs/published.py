@@ -86,6 +86,15 @@ def line_of(key: str, record: dict[str, Any]) -> bytes:
     return json.dumps({"key": key, **describe(record["identity"]), **record}).encode()
 
 
+def labelled(key: str, line: bytes) -> bytes:
+    """A published line with its labels in today's words; a damaged one as it is."""
+    try:
+        record = {name: value for name, value in json.loads(line).items() if name not in ("key", *LABELS)}
+        return line_of(key, record)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return line
+
+
 def place(line: bytes) -> tuple[Any, ...]:
     """Where a line stands in its file: by its labels, then by its key."""
     row = json.loads(line)
@@ -103,7 +112,7 @@ def publish(folder: Path, rows: Iterable[NewRow], remove: Iterable[str] = ()) ->
 
     there = Published(folder)
     homes = {key: home for key, (home, _) in there.lines.items()}
-    lines = {key: line for key, (_, line) in there.lines.items()}
+    lines = {key: labelled(key, line) for key, (_, line) in there.lines.items()}
     arrays = {key: there.arrays(key) for key in there.archives}
     for key in remove:
         homes.pop(key, None)

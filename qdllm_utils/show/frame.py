@@ -1,5 +1,6 @@
 """Rows as one tidy table: a line a row, so that a reader can group and plot them with pandas and seaborn."""
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from qdcircuits.errors import InputError
@@ -16,9 +17,10 @@ COLUMNS = ("page", *LABELS, *RESULTS, "seconds", "date", "commit", "key")
 def rows(page: str | None = None, **filters: Any) -> "pd.DataFrame":
     """The published rows, one line a row.
 
-    page: `controls`, `table5`, ...: the page that a row was first published with. filters: values of the columns
-    kind, task, teacher, embedder, preset, student, seed, stored_as. Columns: those labels, the results (accuracies
-    between 0 and 1; epoch_seconds of one training epoch; stored_bytes), and where the row comes from (commit, key).
+    page: `controls`, `table5`, ...: the rows that this page of the book shows. filters: values of the columns kind,
+    task, teacher, embedder, preset, student, seed, stored_as. Columns: the page that a row was first published with,
+    those labels, the results (accuracies between 0 and 1; epoch_seconds of one training epoch; stored_bytes), and where
+    the row comes from (commit, key).
 
     Raises InputError for a page or filter that does not exist. An empty table has the same columns.
     """
@@ -27,22 +29,41 @@ def rows(page: str | None = None, **filters: Any) -> "pd.DataFrame":
     from qdllm_utils.runs.published import Published
 
     published = Published(PUBLISHED)
+    asked = keys_of_pages()
     unknown = [name for name in filters if name not in LABELS]
     if unknown:
         raise InputError(f"Rows have no column {unknown[0]!r} to choose by: take one of {', '.join(LABELS)}.")
-    pages = sorted({home.split("-")[0] for home, _ in published.lines.values()})
+    pages = sorted({home.split("-")[0] for home, _ in published.lines.values()} | set(asked))
     if page is not None and page not in pages:
         raise InputError(f"No rows are published with the page {page!r}: choose one of {', '.join(pages)}.")
-    import json
-
     found = []
-    for home, line in published.lines.values():
+    for key, (home, line) in published.lines.items():
         of_page = home.split("-")[0]
-        if page in (None, of_page):
+        if page in (None, of_page) or key in asked.get(str(page), ()):
             record = json.loads(line)
             if all(str(record[name]) == str(value) for name, value in filters.items() if value is not None):
                 found.append({"page": of_page, **line_of(record)})
     return pd.DataFrame(found, columns=list(COLUMNS)).reset_index(drop=True)
+
+
+def keys_of_pages() -> dict[str, set[str]]:
+    """{page: the keys of the rows that it asked for when it was published}; pages without rows are left out."""
+    found = {}
+    for path in sorted((PUBLISHED.parent / "executed").glob("*.json")):
+        if keys := json.loads(path.read_text(encoding="utf-8")).get("keys"):
+            found[path.stem] = set(keys)
+    return found
+
+
+def groups(found: "pd.DataFrame") -> "pd.DataFrame":
+    """What stands behind one number each: rows that differ in nothing but the seed, as one line.
+
+    found: of `rows`. Columns: the labels without the seed; seeds (how many), accuracy (the mean, between 0 and 1) and
+    first_key (of the lowest seed).
+    """
+    names = ["kind", "task", "teacher", "embedder", "preset", "changes", "student", "stored_as"]
+    grouped = found.sort_values("seed", kind="stable").groupby(names, dropna=False, sort=True)
+    return grouped.agg(seeds=("key", "size"), accuracy=("acc", "mean"), first_key=("key", "first")).reset_index()
 
 
 def line_of(record: dict[str, Any]) -> dict[str, Any]:
