@@ -129,6 +129,8 @@ def write_status(book: Path) -> None:
     (book / "status.md").write_text(record.page(book / "executed"), encoding="utf-8")
     (book / "findings.md").write_text(record.findings(book / "executed"), encoding="utf-8")
     (book / "answer.md").write_text(record.answer(book / "executed"), encoding="utf-8")
+    if figure := record.answer_figure(book / "executed"):
+        (book / "figures" / "answer.svg").write_text(figure, encoding="utf-8")
 
 
 def build_book(book: Path) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import seaborn as sns
+from IPython import get_ipython
+from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from qdllm_utils.runs.experiments import STUDENTS, Comparison
 from qdllm_utils.runs.statistics import Difference
@@ -16,12 +18,20 @@ MARKERS = dict(zip(STUDENTS, "osD^*", strict=True))
 
 
 def style() -> None:
-    """The project's matplotlib style."""
+    """The project's matplotlib style; in a notebook figures are SVG, which a reader can enlarge."""
+    if get_ipython() is not None:
+        set_matplotlib_formats("svg")
     sns.set_theme(
         context="notebook",
         style="whitegrid",
         palette="colorblind",
-        rc={"figure.dpi": 100, "savefig.bbox": "tight", "svg.fonttype": "path", "axes.titlesize": "medium"},
+        rc={
+            "figure.dpi": 100,
+            "savefig.bbox": "tight",
+            "svg.fonttype": "path",
+            "svg.hashsalt": "qdllm",
+            "axes.titlesize": "medium",
+        },
     )
 
 

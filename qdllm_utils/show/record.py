@@ -26,6 +26,14 @@ ran is not what the paper ran, so nothing can be held against its digits; *incon
 holds 0 ({doc}`protocol`).
 
 """
+SVG = "image/svg+xml"
+FIGURE = (
+    "```{figure} figures/answer.svg\n:name: fig-answer\n:alt: Test accuracy of QD-LLM, of the same student without its "
+    "circuit and of a linear probe on three tasks, with intervals, beside the teacher's and the paper's; the numbers "
+    "stand in the table of the headline page.\n\nEach student's accuracy with its 95% interval over seeds and texts, a "
+    "colour a reader of the text. Dotted: the teacher; the ring: the paper's QD-LLM. {doc}`The numbers "
+    "<executed/headline>`.\n```"
+)
 QUESTIONS = {
     "Does it work?": ("headline", "table4", "table5", "table6", "fig4", "table7"),
     "Does the circuit help?": ("controls", "designs", "surrogate", "anatomy"),
@@ -128,8 +136,18 @@ def findings(executed: Path) -> str:
     return FINDINGS + "\n".join(lines) + ("\n" if lines else "") + ending
 
 
+def answer_figure(executed: Path) -> str | None:
+    """The headline page's figure as SVG for the first screen; None where that page is missing or a demo."""
+    path = executed / "headline.json"
+    if not path.exists() or json.loads(path.read_text(encoding="utf-8"))["demo"]:
+        return None
+    cells = nbformat.read(path.with_suffix(".ipynb"), as_version=4).cells
+    drawn = [output.get("data", {}).get(SVG) for cell in cells for output in cell.get("outputs", [])]
+    return next((str(image) for image in drawn if image), None)
+
+
 def answer(executed: Path) -> str:
-    """The box of the first screen, in Markdown: the sentences of the headline page, unless it is a demo."""
+    """The box of the first screen, in Markdown: the sentences and figure of the headline page, unless it is a demo."""
     path = executed / "headline.json"
     row: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"demo": True}
     sentences = ["The headline page has not been run on the authors' texts here: the demo scale finds nothing."]
@@ -140,4 +158,7 @@ def answer(executed: Path) -> str:
         "",
         "Teachers here are models of up to 1.54 billion parameters, not the paper's five; no chip was touched.",
     ]
-    return "\n".join([*lines, "", "{doc}`All findings, by question <findings>`", ":::", ""])
+    lines += ["", "{doc}`All findings, by question <findings>`", ":::", ""]
+    if answer_figure(executed):
+        lines += [FIGURE, ""]
+    return "\n".join(lines)

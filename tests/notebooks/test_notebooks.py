@@ -70,7 +70,7 @@ def test_report_builds_every_page_at_demo_scale(demo):
         page = (book.parent / "_build" / "html" / "executed" / f"{notebook.stem}.html").read_text(encoding="utf-8")
         cells = json.loads((book / "executed" / notebook.name).read_text())["cells"]
         shown = [
-            output for cell in cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
+            output for cell in cells for output in cell.get("outputs", []) if "image/svg+xml" in output.get("data", {})
         ]
         assert page.count("<table") + page.count("<img") >= len(shown) + outputs(
             book / "executed" / notebook.name

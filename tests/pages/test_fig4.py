@@ -41,7 +41,6 @@ def keys(chosen):
         ({"scale": replace(CPU, max_texts=100)}, set(RELATED)),
         ({"scale": replace(CPU, paper_sizes=True)}, set(RELATED)),
     ],
-    ids=str,
 )
 def test_a_related_row_is_shared_by_all_teachers(other, students):
     one, two = keys(experiment()), keys(experiment(**other))

@@ -46,7 +46,6 @@ def changed(one: Experiment, other: Experiment) -> set[str]:
         ({"scale": replace(CPU, embedder="bert")}, {"quantum"}),
         ({"scale": replace(CPU, paper_sizes=True)}, set(STUDENTS) - {"quantum"}),
     ],
-    ids=str,
 )
 def test_a_key_changes_with_what_a_run_depends_on_and_with_nothing_else(other, students):
     assert changed(experiment(), experiment(**other)) == students

@@ -133,3 +133,15 @@ def test_the_box_of_the_first_screen_holds_the_headlines_sentences_and_a_demo_sa
     assert "- It is 1 < 2.\n" in record.answer(tmp_path)
     record.write_record(page, "demo", 1)
     assert "1 < 2" not in record.answer(tmp_path) and "the demo scale finds nothing" in record.answer(tmp_path)
+
+
+@pytest.mark.parametrize(("demo", "there"), [(True, False), (False, True)])
+def test_the_first_screen_shows_the_headline_figure_unless_it_is_a_demo(tmp_path, demo, there):
+    page = tmp_path / "headline.ipynb"
+    output = nbformat.v4.new_output("display_data", data={"image/svg+xml": "<svg>the figure</svg>"})
+    cells = [nbformat.v4.new_markdown_cell("# Headline"), nbformat.v4.new_code_cell("x", outputs=[output])]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), page)
+    page.with_suffix(".json").write_text(json.dumps({"demo": demo, "findings": ["It is so."]}))
+    assert (record.answer_figure(tmp_path) == "<svg>the figure</svg>") is there
+    assert ("figures/answer.svg" in record.answer(tmp_path)) is there
+    assert ("It is so." in record.answer(tmp_path)) is there
