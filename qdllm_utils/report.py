@@ -190,7 +190,7 @@ def publish(pages: list[Path], book: Path = ROOT / "book") -> None:
 
 
 def rows_used(page: Path) -> list[published.NewRow]:
-    """The rows on the authors' texts that a page used and that lie in the working store.
+    """The rows on the authors' texts, or on none, that a page used and that lie in the working store.
 
     Raises InputError for a row that was made from a changed tree, whenever that was.
     """
@@ -202,7 +202,8 @@ def rows_used(page: Path) -> list[published.NewRow]:
             continue  # it stands in the book already
         record = json.loads(path.read_bytes())
         row, commit = record["identity"], record["provenance"]["commit"]
-        if row["kind"] == "embedding" or data_of(row).get("fingerprint") not in fingerprints:
+        data = data_of(row)  # {} of a row that read no text
+        if row["kind"] == "embedding" or (data and data.get("fingerprint") not in fingerprints):
             continue
         if not commit or commit == "unknown" or commit.endswith("+"):
             raise InputError(

@@ -34,6 +34,8 @@ FIGURE = (
     "colour a reader of the text. Dotted: the teacher; the ring: the paper's QD-LLM. {doc}`The numbers "
     "<executed/headline>`.\n```"
 )
+# A record without keys: the page was run before records kept them, and has not been run again since.
+EARLIER = " (run with an earlier version: the reader is MiniLM, the interval over seeds only)"
 QUESTIONS = {
     "Does it work?": ("headline", "table4", "table5", "table6", "fig4", "table7"),
     "Does the circuit help?": ("controls", "designs", "surrogate", "anatomy"),
@@ -128,7 +130,8 @@ def findings(executed: Path) -> str:
         if shown:
             lines += [f"## {question}", ""]
         for name in shown:
-            lines += [f"**{links[name]}**", "", *(f"- {sentence}" for sentence in records[name]["findings"]), ""]
+            lines += [f"**{links[name]}**{'' if 'keys' in records[name] else EARLIER}", ""]
+            lines += [*(f"- {sentence}" for sentence in records[name]["findings"]), ""]
     silent = [links[name] for name, row in records.items() if not row["findings"]]
     demos = [links[name] for name, row in records.items() if row["findings"] and row["demo"]]
     ending = f"Shown at demo scale so far, which finds nothing: {', '.join(demos)}.\n" if demos else ""
