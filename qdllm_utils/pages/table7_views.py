@@ -125,7 +125,8 @@ def loss_verdict(ablation: Ablation) -> Verdict:
         beaten &= high < 0
         word = "below" if high < 0 else "above" if low > 0 else "not to be told from"
         parts.append(
-            f"{LOSSES[name].title} alone is {word} it ({mean(values):+.4f}, 95% interval {low:+.4f} to {high:+.4f})"
+            f"{LOSSES[name].title} alone is {word} it ({100 * mean(values):+.1f} points, 95% interval over seeds "
+            f"{100 * low:+.1f} to {100 * high:+.1f})"
         )
     claim = "beside the full loss, " + ", ".join(parts) + "; in the paper all three are below it"
     if set(ablation.names) != set(PAPER_TEACHERS) or ablation.parameters.size.twins:
@@ -219,7 +220,7 @@ def teacher_verdict(ablation: Ablation) -> Verdict:
     real = [] if ablation.parameters.size.twins else [name for name in ablation.names if name in PAPER_TEACHERS]
     scores = {name: mean(ablation.values("all", "acc", None, [name])) for name in ablation.names}
     if len(real) < 2 or len(ablation.tasks) < len(TASKS):
-        shown = ", ".join(f"{TEACHER_NAMES.get(name, name)} {score:.4f}" for name, score in scores.items())
+        shown = ", ".join(f"{TEACHER_NAMES.get(name, name)} {score:.1%}" for name, score in scores.items())
         return Verdict(
             UNTRIED,
             f"{stand_ins(ablation.names)}; QD-LLM's mean accuracy over {len(ablation.tasks)} of 3 tasks: {shown}.",

@@ -94,14 +94,14 @@ def compression(comparison: Comparison) -> Verdict:
     papers_place = rank({student: paper.number(text) for student, text in printed.items()})
     best = max((student for student in STUDENTS if student != "quantum"), key=lambda student: mean(ours[student]))
     reader = comparison.parameters.size.embedder
-    claim = f"QD-LLM is {PLACES[place]} of five in accuracy ({mean(ours['quantum']):.4f}"
+    claim = f"QD-LLM is {PLACES[place]} of five in accuracy ({mean(ours['quantum']):.1%}"
     claim += f" reading with {READERS.get(reader, reader)}" if comparison.runs[0].others else ""
     for name in comparison.runs[0].others:
         readings = [[row.result["acc"] for row in run.others[name]] for run in comparison.runs]
         other = mean(mean(seed) for seed in zip(*readings, strict=True))
         its_place = rank({student: mean(values) for student, values in ours.items()} | {"quantum": other})
-        claim += f", {PLACES[its_place]} with {other:.4f} reading with {READERS.get(name, name)}"
-    claim += f"; the best of the others, {STUDENT_NAMES[best]}, {mean(ours[best]):.4f}), in the paper "
+        claim += f", {PLACES[its_place]} with {other:.1%} reading with {READERS.get(name, name)}"
+    claim += f"; the best of the others, {STUDENT_NAMES[best]}, {mean(ours[best]):.1%}), in the paper "
     claim += PLACES[papers_place]
     real = [run for run in comparison.runs if is_real(run)]
     if not real:

@@ -119,7 +119,7 @@ def test_loss_table_shows_means_over_tasks_seed_by_seed(losses):
 def test_loss_verdict_counts_what_is_below_the_full_loss(losses):
     verdict = table7_views.loss_verdict(losses)
     assert verdict.status == "not attempted" and "stand-ins" in verdict.why
-    assert "CE alone is below it (-0.1500" in verdict.why and "JS alone is below it (-0.0300" in verdict.why
+    assert "CE alone is below it (-15.0 points" in verdict.why and "JS alone is below it (-0.0300" in verdict.why
     losses.rows["kl", "emotion", "minilm"][0].result["acc"] += 1
     assert "KL alone is not to be told from it" in table7_views.loss_verdict(losses).why
     demo = replace(losses, parameters=parameters(scale="demo"))
@@ -169,7 +169,7 @@ def test_teacher_table_has_a_column_for_each_of_the_papers_teachers_and_runs_onl
     assert last[3].startswith("0.7000|") and last[3].endswith(f"paper {paper.teacher('overall', 'opt', 'acc')}")
     assert "1:1000 twin" in shown and shown.count("not run") == (3 * 5 + 4) * 4
     verdict = table7_views.teacher_verdict(ablation)
-    assert verdict.status == "not attempted" and "MiniLM 0.8000, OPT-6.7B 0.7000" in verdict.why
+    assert verdict.status == "not attempted" and "MiniLM 80.0%, OPT-6.7B 70.0%" in verdict.why
     figure = table7_views.teacher_figure(ablation)
     assert len(figure.axes[0].texts) == 6
 

@@ -91,7 +91,7 @@ def test_a_second_reader_gets_its_own_place():
     lower = [Row({"kind": "student"}, {"acc": 0.78}, {}) for _ in range(3)]
     whole = replace(whole, runs=[replace(whole.runs[0], others={"minilm": lower})])
     why = verdicts.compression(whole).why
-    assert "QD-LLM is first of five in accuracy (0.8157 reading with MPNet, 12 × 768, third with 0.7800" in why
+    assert "QD-LLM is first of five in accuracy (81.6% reading with MPNet, 12 × 768, third with 78.0%" in why
 
 
 def test_verdict_is_escaped():
