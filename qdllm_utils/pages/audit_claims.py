@@ -141,7 +141,7 @@ def checks() -> list[Check]:
     )
     then = (
         audit.overall_rows,
-        audit.accuracy_of_balanced_classes,
+        audit.accuracy_of_two_classes,
         audit.near_twins,
         loss_table,
         teacher_table,
