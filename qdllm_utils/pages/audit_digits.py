@@ -38,7 +38,8 @@ def by_column(found: pd.DataFrame) -> pd.DataFrame:
     for metric in QUALITY:
         seen = counts(last(found[metric].to_numpy()))
         statistic, p = stats.chisquare(seen)
-        lines.append({"column": METRICS[metric], **dict(enumerate(seen)), "chi2": statistic, "p": p})
+        line: dict[str | int, object] = {"column": METRICS[metric], "chi2": statistic, "p": p}
+        lines.append(line | {digit: int(seen[digit]) for digit in range(10)})
     return pd.DataFrame(lines)
 
 
@@ -64,8 +65,8 @@ def tests(found: pd.DataFrame) -> pd.DataFrame:
         lines.append(
             (
                 QUESTION,
-                f"last digits of {METRICS[metric]}: chi-square, 9 degrees of freedom",
-                f"{line.chi2:.1f} (p {line.p:.1g})",
+                f"last digits of {METRICS[metric]}, chi-square (9 df)",
+                f"{line.chi2:.1f}, p {line.p:.1g}",
                 process,
                 f"{low:.1f} to {high:.1f}",
                 chance(simulated >= line.chi2, DRAWS),
@@ -83,10 +84,9 @@ def tests(found: pd.DataFrame) -> pd.DataFrame:
         lines.append(
             (
                 QUESTION,
-                f"P of {STUDENT_NAMES[student.student]} a multiple of 0.0005; chance: of as many in any of "
-                f"{len(QUALITY) * len(np.unique(students))} columns of a student",
-                f"{student.hits} of {student.rows} (p {student.p:.1g})",
-                process,
+                f"P of {STUDENT_NAMES[student.student]} that are multiples of 0.0005",
+                f"{student.hits} of {student.rows}, p {student.p:.1g}",
+                f"{process}; chance of as many in any of {len(QUALITY) * len(np.unique(students))} columns of a student",
                 f"{0.2 * student.rows:.0f} of {student.rows}",
                 chance(most >= student.hits / student.rows, DRAWS),
             )

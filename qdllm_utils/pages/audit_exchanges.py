@@ -5,7 +5,7 @@ import pandas as pd
 from scipy import stats
 
 from qdllm_utils.pages import audit, audit_honest
-from qdllm_utils.pages.audit_honest import COLUMNS, chance, harmonic, metrics, printed, same
+from qdllm_utils.pages.audit_honest import COLUMNS, DECIMALS, chance, harmonic, metrics, printed, same
 from qdllm_utils.show import paper
 
 QUESTION = "What was F1 computed from?"
@@ -59,24 +59,27 @@ def arrangements(found: pd.DataFrame, overall: pd.DataFrame) -> pd.DataFrame:
 
 def agreeing(p: np.ndarray, r: np.ndarray, f1: np.ndarray) -> np.ndarray:
     """Whether a printed F1 is the rounded harmonic mean of the printed P and R."""
-    return same(harmonic(p, r).round(audit_honest.DECIMALS), f1)
+    return same(harmonic(p, r).round(DECIMALS), f1)
 
 
 def honest_shares(found: pd.DataFrame) -> dict[str, tuple[float, int]]:
     """{process: (share of honest cells whose F1 agrees, cells)}; of each cell P, R and F1 are means of five repeats."""
     rng = audit_honest.generator("f1")
-    shares = {}
-    tp, fp, fn, tn = audit_honest.our_matrices(audit_honest.TWO_CLASSES, CELLS, rng)
-    of_class = metrics(tp, fp, fn, tn)
-    macro = np.concatenate([audit_honest.of_our_rows(task, ("p", "r", "f1"), CELLS, rng) for task in audit.TABLES])
+    counts = audit_honest.our_matrices(audit_honest.TWO_CLASSES, CELLS, rng)
+    one = {name: printed(values) for name, values in metrics(*counts).items()}
+    macro = printed(
+        np.concatenate([audit_honest.of_our_rows(task, ("p", "r", "f1"), CELLS, rng) for task in audit.TABLES])
+        .swapaxes(-1, -2)
+    )  # fmt: skip
     drawn = audit_honest.tables(found, 40, rng)
-    together = {name: drawn[name].mean(axis=-1) for name in ("p", "r")}
-    shares["our rows, one class (emotion, hiding)"] = agreeing(*(printed(of_class[name]) for name in ("p", "r", "f1")))
-    shares["our rows, macro averages (all tasks)"] = agreeing(*(printed(macro[..., column]) for column in range(3)))
-    shares["binomial, the test sets of Table 1"] = agreeing(*(printed(drawn[name]) for name in ("p", "r", "f1")))
-    shares["not averaged: F1 of the averaged P and R before they are rounded"] = agreeing(
-        *(together[name].round(4) for name in ("p", "r")), harmonic(together["p"], together["r"]).round(4)
-    )
+    many = {name: printed(values) for name, values in drawn.items()}
+    at_once = harmonic(drawn["p"].mean(axis=-1), drawn["r"].mean(axis=-1)).round(DECIMALS)
+    shares = {
+        "our rows, one class (emotion, hiding)": agreeing(one["p"], one["r"], one["f1"]),
+        "our rows, macro averages (all tasks)": agreeing(macro[..., 0], macro[..., 1], macro[..., 2]),
+        "binomial, the test sets of Table 1": agreeing(many["p"], many["r"], many["f1"]),
+        "not averaged: F1 of the averaged P and R before they are rounded": agreeing(many["p"], many["r"], at_once),
+    }
     return {process: (chance(agrees, agrees.size), agrees.size) for process, agrees in shares.items()}
 
 
@@ -93,7 +96,7 @@ def tests(found: pd.DataFrame, overall: pd.DataFrame) -> pd.DataFrame:
         (
             QUESTION,
             "rows whose R and F1 fit only when exchanged",
-            f"{swapped.sum()} of {len(found)} ({names or 'none'}), and {also} overall rows",
+            f"{swapped.sum()} of {len(found)}{f', all {names}' if names else ''}; {also} overall rows",
             "our rows, one class (emotion, hiding)",
             f"{seeming.sum()} of {seeming.size:,} cells",
             stats.binomtest(int(swapped.sum()), len(found), chance(seeming, seeming.size), "greater").pvalue,
@@ -104,7 +107,7 @@ def tests(found: pd.DataFrame, overall: pd.DataFrame) -> pd.DataFrame:
         lines.append(
             (
                 QUESTION,
-                "F1 is the harmonic mean of the printed P and R to four decimals (exchanges undone)",
+                "F1 that are the harmonic mean of the printed P and R to four decimals",
                 f"{agrees.sum()} of {len(found)}",
                 process,
                 f"{share:.1%} of {cells:,} cells",

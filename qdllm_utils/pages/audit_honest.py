@@ -89,7 +89,8 @@ def confusion(acc: float, macro_p: float, texts: int) -> tuple[int, int, int, in
 def runs() -> pd.DataFrame:
     """The published runs that stand for an honest process, a line a run.
 
-    Columns: task, arm (a number), seed, acc, macro p, r and f1 and, of two classes, tp, fp, fn, tn. Arms have at least five seeds and no run below the accuracy WORKS.
+    Columns: task, arm (a number), seed, acc, macro p, r and f1, key and, of two classes, tp, fp, fn, tn. Arms have at
+    least five seeds and no run below the accuracy WORKS.
 
     Raises InputError where no rows are published.
     """
@@ -106,7 +107,7 @@ def runs() -> pd.DataFrame:
         )
     parts = []
     for task, part in found.groupby("task"):
-        columns = part[["task", "arm", "seed", "acc", "p", "r", "f1"]].reset_index(drop=True)
+        columns = part[["task", "arm", "seed", "acc", "p", "r", "f1", "key"]].reset_index(drop=True)
         if task in TWO_CLASSES:
             texts = lcm(*(Fraction(acc).limit_denominator(10_000).denominator for acc in columns["acc"]))
             counts = [confusion(acc, p, texts) for acc, p in zip(columns["acc"], columns["p"], strict=True)]

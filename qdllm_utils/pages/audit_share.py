@@ -8,7 +8,7 @@ import pandas as pd
 
 from qdllm_utils.pages import audit_honest
 from qdllm_utils.pages.audit import TABLES
-from qdllm_utils.pages.audit_honest import COLUMNS, DRAWS, REPEATS, TEST_SHARE, binomial, chance, metrics, printed
+from qdllm_utils.pages.audit_honest import COLUMNS, REPEATS, TEST_SHARE, binomial, chance, metrics, printed
 
 QUESTION = "Which share of positive texts does each row imply?"
 SHOWS = (
@@ -23,6 +23,7 @@ SHOWS_NOT = (
 )
 # Texts in the smallest data set that Table 1 (tokens over average length) or the released files allow.
 SMALLEST = {"emotion": 10_100, "hiding": 4_000}
+TABLES_DRAWN, OURS = 2000, 600  # simulated tables: binomial, of our rows
 
 
 def implied(acc: np.ndarray, p: np.ndarray, r: np.ndarray) -> np.ndarray:
@@ -58,31 +59,28 @@ def tests(found: pd.DataFrame) -> pd.DataFrame:
     """The table of tests: the standard deviation of the shares over the rows of a table."""
     lines: list[tuple[object, ...]] = []
     for task, part in shares(found).groupby("task"):
+        rng = audit_honest.generator(f"share {task}")
         sd = float(part["share"].std())
         printed_texts, least = audit_honest.texts_of(str(task)), SMALLEST[str(task)]
-        processes = {
-            f"our rows, {DRAWS // 20:,} tables": lambda rng, task=task, part=part: our_shares(
-                task, DRAWS // 20, len(part), rng
-            )
-        }
+        simulated = {f"our rows, {OURS} tables": our_shares(str(task), OURS, len(part), rng)}
         for own, texts, words in (
             (False, printed_texts, "one test set for the whole table"),
             (True, printed_texts, "a random division for every repeat"),
             (True, least, "a random division for every repeat, the smallest set"),
         ):
-            name = f"binomial, {words} ({TEST_SHARE * texts:,.0f} of {texts:,} texts), {DRAWS:,} tables"
-            processes[name] = lambda rng, part=part, texts=texts, own=own: honest_shares(part, texts, own, DRAWS, rng)
-        for name, draw in processes.items():
-            simulated = draw(audit_honest.generator(f"share {task} {name}")).std(axis=1, ddof=1)
-            low, high = np.quantile(simulated, [0.025, 0.975])
+            name = f"binomial, {words} ({TEST_SHARE * texts:,.0f} of {texts:,} texts), {TABLES_DRAWN:,} tables"
+            simulated[name] = honest_shares(part, texts, own, TABLES_DRAWN, rng)
+        for name, values in simulated.items():
+            spreads = values.std(axis=1, ddof=1)
+            low, high = np.quantile(spreads, [0.025, 0.975])
             lines.append(
                 (
                     QUESTION,
                     f"{TABLES[str(task)]}: sd of the implied shares",
-                    f"{sd:.4f} ({part['share'].min():.3f} to {part['share'].max():.3f})",
+                    f"{sd:.4f}, shares {part['share'].min():.3f} to {part['share'].max():.3f}",
                     name,
                     f"{low:.4f} to {high:.4f}",
-                    chance(simulated >= sd, len(simulated)),
+                    chance(spreads >= sd, len(spreads)),
                 )
             )
     return pd.DataFrame(lines, columns=list(COLUMNS))
