@@ -230,8 +230,8 @@ def accuracy_of_two_classes() -> Check:
                     f"Acc of {len(gaps)} of {size} rows: {', '.join(gaps)}",
                     "Acc",
                     f"off by {least:+.4f}" + (f" to {most:+.4f}" if most > least else ""),
-                    "P and R of one class fix Acc but for the share of that class in the test set, and the share this "
-                    f"needs is not a random fifth's ({0.5 - slack:.3f} to {0.5 + slack:.3f}; 0.001 allowed for repeats)",
+                    "P and R of one class fix Acc but for the share of that class in the test set, and the share "
+                    f"needed is not a random fifth's ({0.5 - slack:.3f} to {0.5 + slack:.3f}; 0.001 for the repeats)",
                 )
             )
     return Check("Does Acc follow from P and R in a random fifth of two equally large classes?", checked, tuple(found))

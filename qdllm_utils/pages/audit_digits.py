@@ -86,7 +86,7 @@ def tests(found: pd.DataFrame) -> pd.DataFrame:
                 QUESTION,
                 f"P of {STUDENT_NAMES[student.student]} that are multiples of 0.0005",
                 f"{student.hits} of {student.rows}, p {student.p:.1g}",
-                f"{process}; chance of as many in any of {len(QUALITY) * len(np.unique(students))} columns of a student",
+                f"{process}; as many in any of {len(QUALITY) * len(np.unique(students))} columns of a student",
                 f"{0.2 * student.rows:.0f} of {student.rows}",
                 chance(most >= student.hits / student.rows, DRAWS),
             )

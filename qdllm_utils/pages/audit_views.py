@@ -47,7 +47,8 @@ def tests_table(found: Forensics) -> HTML:
                 lines.append(line(head(test.statistic if first else "the same"), shown))
     number = len(audit_forensics.worst_cases(found.tests))
     caption = (
-        "Each statistic against processes of the kind that the text describes: means of five repeats, rounded to four decimals. Our rows: confusion "
+        "Each statistic against processes of the kind that the text describes: means of five repeats with four "
+        "decimals. Our rows: confusion "
         "matrices of published runs of one arm (arms without a run at chance), turned so that R ≥ P, which makes "
         "repeats alike. Binomial: repeats with the P and R of the printed rows on a random fifth of Table 1's texts. "
         "What it gives: the median or a range with 95% of the draws. Chance: of a value as extreme as the "
@@ -179,6 +180,6 @@ def provenance_strip() -> HTML:
     versions = ", ".join(f"{name} {number}" for name, number in provenance.versions().items())
     return origin.strip(
         f"Recomputed from the printed numbers and simulated (seed {SEED}) in this notebook on {provenance.today()} at "
-        f"commit {provenance.commit()} on {provenance.machine()}; {versions}. The honest process is drawn from "
+        f"commit {provenance.commit()} on {provenance.machine()}; {versions}. Our rows: "
         f"{len(runs):,} rows of {arms} arms, as published then (SHA-256 of their keys {digest}); none was computed."
     )
