@@ -13,7 +13,7 @@ QUESTION = "Are the last digits those of averages?"
 SHOWS = (
     "The precisions of Tables 4 to 6 end in 0 or 5 far more often than means of five quotients do, those of MiniLLM "
     "without exception. So many of them were not printed as they were computed: rounded to half a thousandth, read off "
-    "a figure, chosen, or computed from something coarser."
+    "a figure, or computed from something coarser."
 )
 SHOWS_NOT = (
     "Which of these it was, or that it was done on purpose. A rounding to 0.0005 moves a value by 0.00025 at most and "

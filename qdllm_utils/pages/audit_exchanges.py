@@ -10,9 +10,9 @@ from qdllm_utils.show import paper
 
 QUESTION = "What was F1 computed from?"
 SHOWS = (
-    "Where R and F1 are exchanged, columns of one student were typed or pasted in another order than the rest. F1 is "
-    "the harmonic mean of the P and R that are printed, in their four decimals: it was computed from the finished "
-    "columns and is not the mean of five F1, as 'the average of these five values is reported' says."
+    "Where R and F1 are exchanged, the columns of one student stand in another order than the rest. F1 is the harmonic "
+    "mean of the P and R that are printed, in their four decimals: it was computed from the finished columns and is "
+    "not the mean of five F1, as 'the average of these five values is reported' would have it."
 )
 SHOWS_NOT = (
     "That P, R or the accuracies are wrong, or that no repeats were run: averaging P and R first and computing F1 from "
@@ -97,9 +97,9 @@ def tests(found: pd.DataFrame, overall: pd.DataFrame) -> pd.DataFrame:
             QUESTION,
             "rows whose R and F1 fit only when exchanged",
             f"{swapped.sum()} of {len(found)}{f', all {names}' if names else ''}; {also} overall rows",
-            "our rows, one class (emotion, hiding)",
+            "our rows, one class (emotion, hiding); chance of one such row",
             f"{seeming.sum()} of {seeming.size:,} cells",
-            stats.binomtest(int(swapped.sum()), len(found), chance(seeming, seeming.size), "greater").pvalue,
+            chance(seeming, seeming.size) if swapped.any() else 1.0,
         )
     )
     agrees = agreeing(*(found[name].to_numpy() for name in ("p", "r", "f1")))

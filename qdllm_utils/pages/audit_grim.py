@@ -33,11 +33,17 @@ def possible(value: float, texts: int, repeats: int = REPEATS, decimals: int = a
 
 
 def reachable(texts: int) -> float:
-    """The share of four-digit numbers of a thousandth's range that can arise at all."""
+    """The share of the four-digit numbers from 0.7 to 0.8 that can arise at all."""
     return float(np.mean([possible(0.7 + step / 10_000, texts) for step in range(1000)]))
 
 
-def test_sizes() -> dict[str, int]:
+def smallest(found: pd.DataFrame) -> int:
+    """The smallest number of test texts that can give every accuracy of Table 5."""
+    accuracies = found.loc[found["task"] == TASK, "acc"]
+    return next(texts for texts in range(1, 10_001) if all(possible(value, texts) for value in accuracies))
+
+
+def sizes() -> dict[str, int]:
     """{where the size comes from: texts in the test set of hiding detection}."""
     row = paper.table("datasets").set_index("task").loc[TASK]
     by_tokens = round(paper.number(row["tokens"]) / paper.number(row["length"]), -2)
@@ -52,7 +58,7 @@ def by_size(found: pd.DataFrame) -> pd.DataFrame:
     """For each size: source, texts, rows, impossible, unreachable (share of all numbers), and which are impossible."""
     accuracies = found.loc[found["task"] == TASK, "acc"]
     lines = []
-    for source, texts in test_sizes().items():
+    for source, texts in sizes().items():
         wrong = [value for value in accuracies if not possible(value, texts)]
         which = ", ".join(f"{value:.4f}" for value in wrong)
         lines.append((source, texts, len(accuracies), len(wrong), 1 - reachable(texts), which))

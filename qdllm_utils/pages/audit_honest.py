@@ -69,7 +69,7 @@ def metrics(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> d
 def confusion(acc: float, macro_p: float, texts: int) -> tuple[int, int, int, int]:
     """TP, FP, FN, TN with R >= P of a run on `texts` texts, half of them positive, from accuracy and macro precision.
 
-    Raises ValueError where no such matrix gives both to nine decimals.
+    Raises InputError where no such matrix gives both to nine decimals.
     """
     half, right = texts // 2, round(acc * texts)
     called = np.arange(half, texts + 1)
@@ -81,7 +81,10 @@ def confusion(acc: float, macro_p: float, texts: int) -> tuple[int, int, int, in
     precision = (tp / np.maximum(tp + fp, 1) + tn / np.maximum(tn + fn, 1)) / 2
     best = int(np.argmin(np.abs(precision - macro_p))) if len(precision) else -1
     if best < 0 or abs(precision[best] - macro_p) > 1e-9:
-        raise ValueError(f"No balanced confusion matrix of {texts} texts has Acc {acc} and macro P {macro_p}.")
+        raise InputError(
+            f"No balanced confusion matrix of {texts} texts has Acc {acc} and macro P {macro_p}: the audit takes "
+            "published runs on test sets of two equally large classes only."
+        )
     return int(tp[best]), int(fp[best]), int(fn[best]), int(tn[best])
 
 

@@ -76,7 +76,7 @@ def test_a_confusion_matrix_comes_back_from_accuracy_and_macro_precision():
 
 
 def test_no_matrix_is_made_up_for_numbers_that_have_none():
-    with pytest.raises(ValueError, match="No balanced confusion matrix"):
+    with pytest.raises(audit_honest.InputError, match="No balanced confusion matrix"):
         audit_honest.confusion(0.8, 0.9, 800)
 
 
@@ -208,6 +208,9 @@ def test_shares_of_the_paper(paper_rows):
     assert one(shares, "emotion", "opt", "quantum")["share"] == pytest.approx(0.1843 / 0.3944, abs=1e-3)
     assert (round(shares["share"].min(), 3), round(shares["share"].max(), 3)) == (0.461, 0.509)
     assert (audit_share.tests(paper_rows)["chance"] < 0.003).all()
+    above = shares["r"] - shares["acc"]  # as the page's words say
+    assert (above > 0).sum() == 47 and round(100 * above.median(), 1) == 1.7
+    assert "47 of 50 rows, by 1.7 points" in audit_share.SHOWS_NOT.replace('" "', "")
 
 
 def test_one_test_set_passes_and_other_accuracies_are_found(described):
@@ -237,6 +240,7 @@ def test_accuracies_that_table_5_cannot_have(paper_rows):
     odd = paper_rows.loc[paper_rows["task"].eq("hiding"), "acc"].map(lambda value: round(value * 10_000) % 2).sum()
     assert sizes.loc[1000, "impossible"] == odd == 17
     assert sizes.loc[800, "impossible"] == 12 and sizes.loc[2000, "impossible"] == 0
+    assert audit_grim.smallest(paper_rows) == 1583
 
 
 def test_accuracies_on_so_many_texts_are_possible(described):
