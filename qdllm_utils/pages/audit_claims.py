@@ -5,7 +5,7 @@ from collections import Counter
 from itertools import permutations
 
 from qdllm_utils.config import TASKS
-from qdllm_utils.pages import audit
+from qdllm_utils.pages import audit, audit_wording
 from qdllm_utils.pages.audit import QUALITY, TABLES, Check, Finding, apart, mean_of, quotient
 from qdllm_utils.show import paper
 from qdllm_utils.show.html_table import HTML, cell, group, head, line, table
@@ -141,11 +141,14 @@ def checks() -> list[Check]:
     )
     then = (
         audit.overall_rows,
-        audit.accuracy_of_balanced_classes,
+        audit.accuracy_of_two_classes,
         audit.near_twins,
         loss_table,
         teacher_table,
         times,
+        audit_wording.times_overall,
+        audit_wording.growth_with_length,
+        audit_wording.model_sizes,
         text,
     )
     return [check() for check in (*first, *then)]
@@ -174,13 +177,14 @@ def findings_table(found: list[Check]) -> HTML:
 
 def times_table() -> HTML:
     """T_kd of every student, task and teacher, from the paper's Acc and Acc/Tkd."""
+    columns = ["Student", *(TEACHER_NAMES[teacher] for teacher in PAPER_TEACHERS), "Mean of the five", "Overall row"]
     lines = []
     for task in TABLES:
-        lines.append(group(f"{TASKS[task].title} ({TABLES[task]})", 2 + len(PAPER_TEACHERS)))
+        lines.append(group(f"{TASKS[task].title} ({TABLES[task]})", len(columns)))
         for student, name in STUDENT_NAMES.items():
-            seconds = [distillation_seconds(task, teacher, student) for teacher in (*PAPER_TEACHERS, "overall")]
+            seconds = [distillation_seconds(task, teacher, student) for teacher in PAPER_TEACHERS]
+            seconds += [sum(seconds) / len(seconds), distillation_seconds(task, "overall", student)]
             lines.append(line(head(name), [cell(f"{value:,.0f}") for value in seconds]))
-    columns = ["Student", *(TEACHER_NAMES[teacher] for teacher in PAPER_TEACHERS), "Overall"]
     return table(
         "T_kd, seconds of one epoch of distillation, which the paper does not print: Acc / (Acc/Tkd).", columns, lines
     )
