@@ -208,7 +208,6 @@ F1 = row(teacher="opt", student="pkd", metric="f1")
         ("teachers", {"task": "overall", "teacher": "llama2", "metric": "r"}, up(0.0002), "LLaMA2-7B, overall R"),
         ("text", {"place": "b"}, lambda _: "12", "qubits"),
     ],
-    ids=str,
 )
 def test_one_changed_number_is_found(made_up, table, keys, change, expected):
     set_value(made_up[table], keys, change)
