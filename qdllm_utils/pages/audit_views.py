@@ -9,8 +9,16 @@ import pandas as pd
 import seaborn as sns
 
 from qdllm_utils.config import TASKS
-from qdllm_utils.pages import audit_digits, audit_exchanges, audit_forensics, audit_grim, audit_honest, audit_share
-from qdllm_utils.pages.audit import TABLES
+from qdllm_utils.pages import (
+    audit_claims,
+    audit_digits,
+    audit_exchanges,
+    audit_forensics,
+    audit_grim,
+    audit_honest,
+    audit_share,
+)
+from qdllm_utils.pages.audit import TABLES, Check
 from qdllm_utils.pages.audit_forensics import Forensics
 from qdllm_utils.pages.audit_honest import DRAWS, SEED
 from qdllm_utils.pages.audit_recall import blocks, signs
@@ -29,9 +37,20 @@ def probability(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"
 
 
-def conclusion(found: Forensics) -> HTML:
-    """The sentences on the digits."""
-    return sentences(audit_forensics.conclusions(found), demo=False)
+def conclusion(checks: list[Check], found: Forensics) -> HTML:
+    """The verdict on what follows from what, and the sentences on the digits."""
+    return sentences([str(audit_claims.verdict(checks)), *audit_forensics.conclusions(found)], demo=False)
+
+
+def statistics(found: Forensics) -> HTML:
+    """The tests, and in plain words what they show and do not show."""
+    return HTML(tests_table(found) + words_table())
+
+
+def details(found: Forensics, times: bool) -> HTML:
+    """The counts behind the tests; times: also the distillation times that follow from Acc and Acc/Tkd."""
+    tables = [exchanges_table(found), digits_table(found), blocks_table(found), grim_table(found)]
+    return HTML("".join([*tables, *([audit_claims.times_table()] if times else [])]))
 
 
 def tests_table(found: Forensics) -> HTML:

@@ -10,6 +10,7 @@ from sklearn.metrics import confusion_matrix
 
 from qdllm_utils.learning.metrics import classification
 from qdllm_utils.pages import (
+    audit_claims,
     audit_digits,
     audit_exchanges,
     audit_forensics,
@@ -278,7 +279,11 @@ def test_the_page_on_the_paper(forensics):
     sentences = audit_forensics.conclusions(forensics)
     assert f"for {len(odd)} the chance is below" in sentences[0]
     assert "R and F1 exchanged in 10 rows and Acc and F1 exchanged in 3 rows" in sentences[1]
-    assert audit_views.conclusion(forensics).facts["verdicts"] == sentences
+    checks = audit_claims.checks()
+    verdicts = audit_views.conclusion(checks, forensics).facts["verdicts"]
+    assert verdicts == [str(audit_claims.verdict(checks)), *sentences]
+    assert audit_views.details(forensics, True).count("<caption>") == 5
+    assert audit_views.details(forensics, False).count("<caption>") == 4
 
 
 def test_the_page_shows_every_statistic_and_what_it_does_not_show(forensics):
