@@ -33,7 +33,7 @@ class Experiment:
     """One teacher on one corpus, and what its students are trained with.
 
     asked: the knobs asked for; `knobs` are the same with a pooling `chosen` resolved. rank: of the teacher's LoRA in
-    place of its own (the deviations page asks for it).
+    place of its own (the deviations page asks for it). train_share: of the training texts that the students get.
     """
 
     source: Source
@@ -42,6 +42,7 @@ class Experiment:
     asked: Knobs
     store: Store
     rank: int | None = None
+    train_share: float = 1.0
 
     @cached_property
     def knobs(self) -> Knobs:
@@ -90,6 +91,8 @@ class Experiment:
         from qdllm_utils.runs.jobs import BASELINES, ON_EMBEDDINGS, RELATED
 
         identity: dict[str, Any] = {"kind": "student", "recipe": RECIPE, "student": student, "seed": seed}
+        if self.train_share < 1:
+            identity["train_share"] = self.train_share
         if student in ON_EMBEDDINGS:
             identity["recipe"] = ON_EMBEDDINGS_RECIPE
             identity |= {"embedding": self.embedding_identity(self.knobs.pooling), "knobs": self.knobs.identity}
@@ -134,14 +137,18 @@ class Experiment:
     def compute_teacher(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Fine-tune the teacher and score it."""
         from qdllm_utils.learning.metrics import classification, packed
+        from qdllm_utils.texts.label_teachers import label_logits
         from qdllm_utils.texts.lora import fine_tune_resumable
-        from qdllm_utils.texts.teachers import fine_tune
+        from qdllm_utils.texts.teachers import TeacherOutput, fine_tune
 
         corpus, spec = self.source.corpus, self.teacher_spec
         rows = split(corpus.labels, SPLIT_SEED)
         data = list(corpus.texts), corpus.labels, rows, len(corpus.classes)
         spent: dict[str, Any] = {}
-        if spec.large:
+        if spec.share_right is not None:
+            logits = label_logits(corpus.labels, len(corpus.classes), spec.share_right, spec.seed)
+            output = TeacherOutput(logits, 0, 0, {})
+        elif spec.large:
             folder = self.checkpoints(self.teacher_identity)
             source = pretrained.locate(hub_name(spec.name))
             output = fine_tune_resumable(spec, source, *data, folder, names=corpus.classes)
@@ -271,9 +278,18 @@ class Experiment:
         needed = [self.scale.embedder]
         sizes = [b.paper if self.scale.paper_sizes else b.small for b in (*BASELINES.values(), *RELATED.values())]
         needed += [size.source for size in sizes if hasattr(size, "source")]
-        needed += [] if self.teacher_spec.twin else [hub_name(self.teacher)]
+        made = self.teacher_spec.twin or self.teacher_spec.share_right is not None
+        needed += [] if made else [hub_name(self.teacher)]
         for name in dict.fromkeys(needed):
             pretrained.locate(name)
+
+    def parts(self, labels: np.ndarray) -> dict[str, np.ndarray]:
+        """Row numbers of the students' training, validation and test texts; a smaller share lies within a larger."""
+        rows = split(labels, SPLIT_SEED)
+        if self.train_share < 1:
+            kept = np.random.default_rng(SPLIT_SEED).permutation(len(rows["train"]))
+            rows["train"] = rows["train"][np.sort(kept[: round(self.train_share * len(kept))])]
+        return rows
 
     def jobs(self, missing: dict[str, list[int]]) -> list[Any]:
         """The training runs that are missing: all seeds of a student on embeddings at once, the others one by one."""
@@ -297,7 +313,7 @@ class Experiment:
                         paper_size=self.scale.paper_sizes,
                         classes=len(corpus.classes),
                         labels=corpus.labels,
-                        split=split(corpus.labels, SPLIT_SEED),
+                        split=self.parts(corpus.labels),
                         teacher_logits=None if related else teacher["logits"],
                         features=features,
                         texts=() if pooling else corpus.texts,

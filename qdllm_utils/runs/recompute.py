@@ -87,7 +87,8 @@ def experiment_of(identity: dict[str, Any], labels: dict[str, Any], store: Store
     else:
         chosen = knobs("paper", epochs=identity["training"][2] if "training" in identity else None)
     rank = identity.get("teacher", identity).get("rank")
-    experiment = Experiment(Source(labels["task"], scale, data_dir), scale, teacher, chosen, store)
+    share = identity.get("train_share", 1.0)
+    experiment = Experiment(Source(labels["task"], scale, data_dir), scale, teacher, chosen, store, train_share=share)
     return experiment if rank in (None, experiment.teacher_spec.rank) else replace(experiment, rank=rank)
 
 

@@ -1,5 +1,6 @@
 """Which teachers there are and how each is made; light, so that a name can be checked before torch is loaded."""
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,9 +34,9 @@ PAPER_TEACHERS = tuple(name for name in NAMED if name not in REAL)
 class TeacherSpec:
     """How a teacher is made; this, the data and the split are a teacher's identity.
 
-    model: hub id, `twin of <hub id>`, or a hash of a local folder. rank: of LoRA (alpha = 2 rank).
-    targets: the adapted modules, empty for PEFT's own choice for the model's type. by_length: batches of texts of
-    like length, which pad less; else in random order.
+    model: hub id, `twin of <hub id>`, a hash of a local folder, or `labels-80` (see share_right). rank: of LoRA
+    (alpha = 2 rank). targets: the adapted modules, empty for PEFT's own choice for the model's type. by_length:
+    batches of texts of like length, which pad less; else in random order.
     """
 
     name: str
@@ -56,6 +57,11 @@ class TeacherSpec:
         return {field: value for field, value in asdict(self).items() if field not in left_out}
 
     @property
+    def share_right(self) -> float | None:
+        """See the function of that name."""
+        return share_right(self.name)
+
+    @property
     def large(self) -> bool:
         """Whether fine-tuning takes hours on a CPU, so that it keeps checkpoints and goes on after a kill."""
         return self.name == "qwen"
@@ -66,12 +72,23 @@ class TeacherSpec:
         return self.pretraining_steps > 0
 
 
+def share_right(name: str) -> float | None:
+    """Of a teacher that is made of the true labels and no model, the share of texts on which it is right, else None.
+
+    `labels-100` always says the true class, `labels-80` another one on every fifth text.
+    """
+    found = re.fullmatch(r"labels-(\d{1,3})", name)
+    return int(found[1]) / 100 if found and int(found[1]) <= 100 else None
+
+
 def teacher_spec(name: str, scale: Scale, task: Task) -> TeacherSpec:
     """The teacher of a name at a scale on a task: a named one, a hub id or a local folder.
 
     Ranks: 64 as the paper's text says for the LLMs, 16 for the others, 8 for twins. qwen: two epochs on hiding, one
     on the larger corpora, in batches of 16 texts of like length.
     """
+    if share_right(name) is not None:
+        return TeacherSpec(name, name, (), 0, 0.0, 0, 0)
     if name == "qwen":
         targets, epochs = NAMED[name].targets, 2 if task.name == "hiding" else 1
         return TeacherSpec(name, pretrained.identity(name), targets, 16, 2e-4, epochs, 16)
