@@ -3,7 +3,7 @@
 A block is one task, teacher and preset; its family of comparisons is every control of the block.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import mean
 
 from qdllm_utils.config import TASKS
@@ -12,6 +12,7 @@ from qdllm_utils.runs.experiments import Comparison, Experiment, TeacherRun
 from qdllm_utils.runs.statistics import LEAST_SEEDS, Difference, accuracy_error
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.runs.tuning import (
+    SCALINGS,
     Arm,
     Outcome,
     against,
@@ -62,11 +63,9 @@ def run(parameters: Parameters) -> Controls:
     store = Store(refresh=parameters.refresh)
     seeds = number_of_seeds(parameters)
     blocks, runs = [], []
-    experiments = [
-        (preset, fairly_scaled(experiment)) for preset, experiment in experiments_of(parameters, presets, store)
-    ]
+    experiments = experiments_of(parameters, presets, store)
     for preset, experiment in experiments:
-        outcomes = list(train(experiment, arms(), seeds, preset).values())
+        outcomes = list(train(experiment, arms(), seeds, preset, scalings(experiment)).values())
         student, controls = outcomes[0], [*outcomes[1:], tfidf_outcome(experiment)]
         teacher = experiment.teacher_row()
         task = experiment.source.task
@@ -79,16 +78,13 @@ def run(parameters: Parameters) -> Controls:
     return Controls(parameters, blocks, Comparison("Controls", source.kind, None, parameters, runs, store))
 
 
-def fairly_scaled(experiment: Experiment) -> Experiment:
-    """The experiment with E standardised on the training rows for every arm, whatever the preset.
+def scalings(experiment: Experiment) -> list[dict[str, bool]]:
+    """Whether E is standardised, for every arm to try, where the preset leaves that open.
 
-    The released min-max gives the student and its cos control angles that no scale of E changes; a linear probe or an
-    MLP on the same raw E breaks at the preset's rate of .06. With the same input scaling for all arms the comparison
-    is about the arms.
+    The released min-max angles are at their best on E as it is, a linear probe or an MLP at the preset's rate of .06 on
+    standardised E: with either for all, some arms break, which is no finding about circuits.
     """
-    if experiment.asked.scaling == "tanh":
-        return experiment  # there it always is
-    return replace(experiment, asked=replace(experiment.asked, standardise=True))
+    return [] if experiment.asked.scaling == "tanh" else SCALINGS  # tanh always standardises
 
 
 def conclusions(controls: Controls) -> list[str]:

@@ -16,7 +16,7 @@ COLUMNS = (
     "Verdict",
     "Trained parameters",
     "Stored bytes",
-    "Learning rate",
+    "Chosen",
 )
 
 
@@ -74,8 +74,9 @@ def controls_caption(controls: Controls) -> str:
         "Difference: control − student in points, paired by seed and text, with its interval over seeds and texts at "
         f"0.05 / {len(block.controls)}, the controls of the block; p: times as many. The verdict on the control is the "
         "interval's: inconclusive where it holds 0.",
-        "All arms of preset paper have the paper's optimiser; every arm of every preset, the student too, reads the "
-        "embedding standardised on the training rows (the student of Tables 4 to 6 at preset paper reads it raw).",
+        "All arms of preset paper have the paper's optimiser; each, the student too, tries the embedding E raw and "
+        f"standardised on the training rows with {min(seeds, TUNING_SEEDS)} seeds, and takes what is better on "
+        "validation.",
         f"In preset tuned each arm, the student too, tries the learning rates {rates} with {min(seeds, TUNING_SEEDS)} "
         "seeds and takes the one that is best on validation.",
         "CE alone: alpha = 0, the teacher is not used. TF-IDF reads the words and has no seed: its one accuracy is "

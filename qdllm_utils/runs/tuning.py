@@ -2,10 +2,11 @@
 
 The preset `tuned` gives every arm, the quantum student too, the same tuning: each learning rate of LEARNING_RATES is
 tried with the first TUNING_SEEDS seeds, and the one with the best mean validation accuracy (the smallest of
-equals) is taken for all seeds. The other presets use their own learning rate for every arm. Test rows choose nothing.
+equals) is taken for all seeds. The other presets use their own learning rate for every arm; on the controls page every
+arm tries them with E as it is and standardised (SCALINGS). Test rows choose nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import mean
@@ -22,6 +23,8 @@ from qdllm_utils.students import tfidf
 from qdllm_utils.texts.sources import Source, split
 
 LEARNING_RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
+RATES = [{"learning_rate": rate} for rate in LEARNING_RATES]
+SCALINGS = [{"standardise": False}, {"standardise": True}]  # of E before the first layer, where scaling is minmax
 TUNING_SEEDS = 3
 SEEDS = 10
 DEMO_SEEDS = 2
@@ -45,7 +48,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Outcome:
-    """An arm's rows, one a seed; tried: the mean validation accuracy of each learning rate (or C) it was tuned over."""
+    """An arm's rows, one a seed; tried: the mean validation accuracy of each value (rate, scaling, C) tried."""
 
     title: str
     rows: list[Row]
@@ -101,29 +104,38 @@ def experiments_of(parameters: Parameters, presets: Iterable[str], store: Store)
     return found
 
 
-def train(experiment: Experiment, arms: Iterable[Arm], seeds: range, preset: str) -> dict[Arm, Outcome]:
-    """The outcome of every arm: rows found in the store or trained, the learning rates tried where tuned."""
+def train(
+    experiment: Experiment, arms: Iterable[Arm], seeds: range, preset: str, grid: Sequence[dict[str, Any]] = ()
+) -> dict[Arm, Outcome]:
+    """The outcome of every arm: rows found in the store or trained; what is tried is chosen for each arm on validation.
+
+    grid: the changes of the knobs that every arm tries, RATES where the preset is `tuned` and none is given. Of equals
+    the first is taken.
+    """
     arms = list(arms)
+    tries = list(grid) or (RATES if preset == "tuned" else [{}])
     of_arm = {arm: experiment.knobs if arm.distilled else replace(experiment.knobs, alpha=0.0) for arm in arms}
-    tried: dict[Arm, dict[float, float]] = {arm: {} for arm in arms}
-    if preset == "tuned":
-        grid = [(arm, replace(of_arm[arm], learning_rate=rate)) for arm in arms for rate in LEARNING_RATES]
-        first = rows_of(experiment, [(arm.student, chosen, seeds[:TUNING_SEEDS]) for arm, chosen in grid])
-        for (arm, chosen), rows in zip(grid, first, strict=True):
-            tried[arm][chosen.learning_rate] = mean(row.result["validation"] for row in rows)
+    tried: dict[Arm, dict[str, float]] = {arm: {} for arm in arms}
+    if len(tries) > 1:
+        asked = [(arm, replace(of_arm[arm], **change)) for arm in arms for change in tries]
+        first = rows_of(experiment, [(arm.student, chosen, seeds[:TUNING_SEEDS]) for arm, chosen in asked])
+        for (arm, chosen), rows in zip(asked, first, strict=True):
+            tried[arm][called(chosen, tries)] = mean(row.result["validation"] for row in rows)
         for arm in arms:
-            best = max(LEARNING_RATES, key=lambda rate: (tried[arm][rate], -rate))
-            of_arm[arm] = replace(of_arm[arm], learning_rate=best)
+            best = max(range(len(tries)), key=lambda place: (list(tried[arm].values())[place], -place))
+            of_arm[arm] = replace(of_arm[arm], **tries[best])
     found = rows_of(experiment, [(arm.student, of_arm[arm], seeds) for arm in arms])
     return {
-        arm: Outcome(
-            arm.title,
-            rows,
-            {f"{rate:g}": accuracy for rate, accuracy in tried[arm].items()},
-            f"{of_arm[arm].learning_rate:g}",
-        )
+        arm: Outcome(arm.title, rows, tried[arm], called(of_arm[arm], tries))
         for arm, rows in zip(arms, found, strict=True)
     }
+
+
+def called(chosen: Knobs, tries: Sequence[dict[str, Any]]) -> str:
+    """What an arm chose, in a word: its scaling of E where that was tried, else its learning rate."""
+    if "standardise" in tries[0]:
+        return "standardised E" if chosen.standardise else "raw E"
+    return f"{chosen.learning_rate:g}"
 
 
 def rows_of(experiment: Experiment, asked: list[tuple[str, Knobs, range]]) -> list[list[Row]]:

@@ -78,6 +78,27 @@ def test_other_presets_keep_the_papers_optimiser(trained):
     assert trained == [("linear", 0.06, 0.9, tuple(SEEDS))] and found[Arm("linear")].tried == {}
 
 
+def test_each_arm_takes_the_scaling_that_is_better_for_it_on_validation(monkeypatch, trained):
+    """The student validates better on raw E, the linear probe on standardised E; on the test rows it is the other way."""
+
+    def run(listed):
+        for job in listed:
+            trained.append((job.student, job.knobs.standardise, tuple(job.seeds)))
+            for identity in job.identities:
+                better = job.knobs.standardise == (job.student == "linear")
+                yield row(identity, 0.6 if better else 0.9, 0.8 if better else 0.7)
+
+    monkeypatch.setattr(jobs, "run_jobs", run)
+    chosen = [Arm("quantum"), Arm("linear")]
+    asked = experiment("paper")
+    found = tuning.train(asked, chosen, SEEDS, "paper", controls.scalings(asked))
+    assert [(arm.student, found[arm].chosen) for arm in chosen] == [("quantum", "raw E"), ("linear", "standardised E")]
+    for student in ("quantum", "linear"):
+        tries = [(scaled, seeds) for name, scaled, seeds in trained if name == student]
+        assert tries == [(False, (0, 1, 2)), (True, (0, 1, 2)), (student == "linear", tuple(range(3, 10)))]
+    assert controls.scalings(experiment("tuned")) == []
+
+
 def test_rows_are_trained_once_and_only_those_that_are_missing(trained):
     tuning.train(experiment("paper"), [Arm("linear")], range(4), "paper")
     tuning.train(experiment("paper"), [Arm("linear"), Arm("mlp")], range(6), "paper")
