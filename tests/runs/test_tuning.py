@@ -79,7 +79,7 @@ def test_other_presets_keep_the_papers_optimiser(trained):
 
 
 def test_each_arm_takes_the_scaling_that_is_better_for_it_on_validation(monkeypatch, trained):
-    """The student validates better on raw E, the linear probe on standardised E; on the test rows it is the other way."""
+    """On validation QD-LLM is better on raw E and the linear probe on standardised E; on test it is the other way."""
 
     def run(listed):
         for job in listed:
