@@ -211,18 +211,23 @@ def answers(headline: Headline) -> list[str]:
     best = {task: max(cells, key=lambda cell: cell.outcome.validation) for task, cells in of_task.items()}
     reader = max(readers_of(headline.parameters), key=lambda name: sum(c.reader == name for c in best.values()))
     shown = [(task, headline.cell(task, reader, TUNED), headline.cell(task, reader, PROBE)) for task in tasks]
-    reached = [task for task, cell, _ in shown if cell and cell.accuracy.mean >= papers(task)]
+    places = {"above it": 0, "level with it": 0, "below it": 0}
+    for task, cell, _ in shown:
+        if cell:
+            low, high = cell.accuracy.low, cell.accuracy.high
+            places["above it" if low > papers(task) else "below it" if high < papers(task) else "level with it"] += 1
+    counts = ", ".join(f"{place} on {count}" for place, count in places.items() if count)
     numbers = "; ".join(
-        f"{TASKS[task].title.lower()} {cell.accuracy.mean:.1f}% (paper {papers(task):.1f}%, linear probe "
-        f"{probe.accuracy.mean:.1f}%)"
+        f"{TASKS[task].title.lower()} {percent(cell.accuracy)}%, the paper {papers(task):.1f}%, a linear probe "
+        f"{probe.accuracy.mean:.1f}%"
         for task, cell, probe in shown
         if cell and probe
     )
     made = [
-        f"Is the paper's accuracy reached? On {len(reached)} of {len(tasks)} tasks, by QD-LLM at preset tuned on "
-        f"frozen states of {READERS.get(reader, reader)}: {numbers}.",
-        f"Does the circuit help? QD-LLM {against(headline.circuit, reader)} itself with a cosine in place of its "
-        f"circuit; it {against(headline.probe, reader)} a linear probe of the same states.",
+        f"Is the paper's accuracy reached? With tuned training, on frozen states of {READERS.get(reader, reader)}, "
+        f"QD-LLM is {counts} of {len(tasks)} tasks ({numbers}).",
+        f"Does the circuit help? {against(headline.circuit, reader, 'itself with a plain cosine for the circuit')} "
+        f"{against(headline.probe, reader, 'a linear probe of the same states')}",
     ]
     both = [name for name in ("minilm", "mpnet") if all(headline.cell(task, name, TUNED) for task in tasks)]
     if len(both) == 2:
@@ -232,7 +237,7 @@ def answers(headline: Headline) -> list[str]:
             assert small and large
             gains.append(f"{TASKS[task].title.lower()} {large.accuracy.mean - small.accuracy.mean:+.1f}")
         made.append(
-            "What decides is the reader of the text: from MiniLM to MPNet, a frozen encoder of BERT-base's shape, the "
+            "What decides? The reader of the text: from MiniLM to MPNet, a frozen encoder of BERT-base's shape, the "
             f"same student gains {', '.join(gains)} points."
         )
     ladder = headline.ladder
@@ -254,14 +259,14 @@ def answers(headline: Headline) -> list[str]:
     return made
 
 
-def against(differences: dict[tuple[str, str], Difference], reader: str) -> str:
-    """'is in 0 of 3 tasks certainly better, in 1 certainly worse (points ...) than', to stand before the other."""
+def against(differences: dict[tuple[str, str], Difference], reader: str, other: str) -> str:
+    """'Against <other> QD-LLM is certainly ahead on 0 and behind on 1 of 3 tasks (... points).'"""
     found = [difference for (_, name), difference in differences.items() if name == reader]
     verdicts = [difference.verdict for difference in found]
     shown = ", ".join(f"{each.mean:+.1f} [{each.low:+.1f}, {each.high:+.1f}]" for each in found)
     return (
-        f"is in {verdicts.count('ahead')} of {len(found)} tasks certainly better, in {verdicts.count('behind')} "
-        f"certainly worse (points {shown}) than"
+        f"Against {other} QD-LLM is certainly ahead on {verdicts.count('ahead')} and certainly behind on "
+        f"{verdicts.count('behind')} of {len(found)} tasks ({shown} points)."
     )
 
 

@@ -156,7 +156,8 @@ def answer(executed: Path) -> str:
     sentences = ["The headline page has not been run on the authors' texts here: the demo scale finds nothing."]
     if not row["demo"] and row["findings"]:
         sentences = row["findings"]
-    lines = [":::{admonition} What we found", ":class: important", "", *(f"- {text}" for text in sentences)]
+    told = [re.sub(r"^([^?.]+\?)", r"**\1**", text) for text in sentences]  # the question that a sentence answers
+    lines = [":::{admonition} What we found", ":class: important", "", *(f"- {text}" for text in told)]
     lines += [
         "",
         "Teachers here are models of up to 1.54 billion parameters, not the paper's five; no chip was touched.",
