@@ -36,7 +36,7 @@ def describe(identity: dict[str, Any]) -> dict[str, Any]:
     found = {
         "kind": identity.get("kind"),
         "task": tasks.get(data["fingerprint"], "other texts") if data else None,
-        "teacher": short(own["model"], {named.hub: name for name, named in NAMED.items()})
+        "teacher": short(own["model"], {EMBEDDERS.get(named.hub, named.hub): name for name, named in NAMED.items()})
         if own and "model" in own
         else None,
         "embedder": short(embedding["embedder"], {hub: name for name, hub in EMBEDDERS.items()}) if embedding else None,

@@ -1,0 +1,115 @@
+"""Each number of the first screen, computed again from the published rows by another way than the page's."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qdllm_utils.learning.metrics import unpacked
+from qdllm_utils.show import paper
+
+ROOT = Path(__file__).parents[2]
+BOX = (ROOT / "book" / "answer.md").read_text(encoding="utf-8")
+RECORD = json.loads((ROOT / "book" / "executed" / "headline.json").read_text())
+TASKS = {"emotion": "emotion analysis", "hiding": "hiding detection", "thematic": "thematic analysis"}
+
+
+def lines() -> list[dict]:
+    """Every published row that the headline page asked for."""
+    keys = set(RECORD["keys"])
+    found = [
+        json.loads(line)
+        for path in (ROOT / "book" / "results").glob("*.jsonl")
+        for line in path.read_text().splitlines()
+    ]
+    return [row for row in found if row["key"] in keys]
+
+
+ROWS = lines()
+
+
+def ten(task: str, student: str, embedder: str = "mpnet", teacher: str = "minilm") -> list[dict]:
+    """The ten seeds of one student at preset tuned: of all learning rates only the chosen one has ten."""
+    same: dict[str, list[dict]] = {}
+    for row in ROWS:
+        place = (row["kind"], row["task"], row["student"], row["embedder"], row["teacher"], row["preset"])
+        if place == ("student", task, student, embedder, teacher, "tuned"):
+            same.setdefault(row["changes"], []).append(row)
+    (found,) = [rows for rows in same.values() if len(rows) == 10]
+    return sorted(found, key=lambda row: row["seed"])
+
+
+def right(rows: list[dict], task: str) -> np.ndarray:
+    """Whether each seed is right on each test text, (S, N)."""
+    (labels,) = [row for row in ROWS if row["kind"] == "labels" and row["task"] == task]
+    truth = unpacked(labels["result"]["test"])
+    return np.array([unpacked(row["result"]["predicted"]) == truth for row in rows])
+
+
+def redrawn(points: np.ndarray) -> tuple[float, float]:
+    """The 95% interval of the mean of (S, N) by redrawing seeds and texts with replacement."""
+    generator = np.random.default_rng(1)
+    seeds, texts = points.shape
+    means = [
+        points[generator.integers(0, seeds, seeds)][:, generator.integers(0, texts, texts)].mean() for _ in range(4000)
+    ]
+    return tuple(np.percentile(means, [2.5, 97.5]))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_accuracies_of_the_box_are_those_of_the_rows(task):
+    title = TASKS[task]
+    found = re.search(rf"{title} ([\d.]+) \[([\d.]+), ([\d.]+)\]%, the paper ([\d.]+)%, a linear probe ([\d.]+)%", BOX)
+    mean, low, high, printed, probe = map(float, found.groups())
+    points = 100 * right(ten(task, "quantum"), task)
+    assert mean == pytest.approx(points.mean(), abs=0.0501)
+    assert mean == pytest.approx(100 * np.mean([row["result"]["acc"] for row in ten(task, "quantum")]), abs=0.0501)
+    assert probe == pytest.approx(100 * np.mean([row["result"]["acc"] for row in ten(task, "linear")]), abs=0.0501)
+    assert printed == pytest.approx(100 * float(paper.compression(task, "overall", "quantum", "acc")), abs=0.0501)
+    # the page takes the variance of this bootstrap in closed form and a t quantile: a little wider, never narrower
+    assert np.allclose([low, high], redrawn(points), atol=0.3)
+
+
+@pytest.mark.parametrize(("other", "words"), [("cosine", "a plain cosine"), ("linear", "a linear probe")])
+def test_differences_of_the_box_are_those_of_the_rows(other, words):
+    sentence = next(part for part in BOX.split("Against ") if words in part.split(" QD-LLM ")[0])
+    told = [tuple(map(float, found)) for found in re.findall(r"([+-][\d.]+) \[([+-][\d.]+), ([+-][\d.]+)\]", sentence)][
+        :3
+    ]
+    ahead, behind, number = map(
+        int, re.search(r"ahead on (\d) and certainly behind on (\d) of (\d)", sentence).groups()
+    )
+    assert number == 3 and len(told) == 3
+    for (mean, low, high), task in zip(told, TASKS, strict=True):
+        points = 100 * (right(ten(task, "quantum"), task).astype(float) - right(ten(task, other), task))
+        assert mean == pytest.approx(points.mean(), abs=0.0501)
+        narrow = redrawn(points)  # of one comparison; the box's is for a family of six, so it is wider
+        assert low < narrow[0] + 0.05 and high > narrow[1] - 0.05
+    assert ahead == sum(low > 0 for _, low, _ in told) and behind == sum(high < 0 for *_, high in told)
+
+
+def test_the_ladder_of_teachers_is_that_of_the_rows():
+    qwen = next(row["teacher"] for row in ROWS if row["teacher"] and "qwen" in row["teacher"].lower())
+    students = {name: right(ten("hiding", "quantum", teacher=name), "hiding") for name in ("minilm", qwen)}
+    for name, shown in (("minilm", "MiniLM"), (qwen, "Qwen2.5-Coder-1.5B")):
+        (own,) = [
+            row for row in ROWS if row["kind"] == "teacher" and row["task"] == "hiding" and row["teacher"] == name
+        ]
+        found = re.search(rf"{shown} \(itself ([\d.]+)%\) gives ([\d.]+)", BOX)
+        assert float(found[1]) == pytest.approx(100 * own["result"]["acc"], abs=0.0501)
+        assert float(found[2]) == pytest.approx(100 * students[name].mean(), abs=0.0501)
+    gain = float(re.search(r"Qwen2.5-Coder-1.5B ([+-][\d.]+) \[", BOX)[1])
+    assert gain == pytest.approx(100 * (students[qwen].mean() - students["minilm"].mean()), abs=0.0501)
+
+
+def test_trained_parameters_are_the_papers_on_real_texts():
+    """9,275 for two classes and 9,299 for four, read out of rows at preset paper on MPNet's 768 numbers."""
+    for task, printed in (("emotion", 9_275), ("hiding", 9_275), ("thematic", 9_299)):
+        sizes = {
+            row["result"]["parameters"]
+            for row in ROWS
+            if (row["task"], row["student"], row["embedder"], row["preset"]) == (task, "quantum", "mpnet", "paper")
+        }
+        assert sizes == {printed}
