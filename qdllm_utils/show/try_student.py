@@ -1,0 +1,154 @@
+"""The data and the static picture of the page *Try the student*, written from published rows.
+
+    python -m qdllm_utils.show.try_student
+
+The page simulates a trained student in the browser. What it needs goes into one script beside it: the circuit's gates,
+and for each task the student's angles and head from its row, the largest terms of its exact expansion, and a few texts
+of our own generator with the encoder's angles. A page that is opened as a file may load a script, but no JSON file.
+"""
+
+import html
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from qdcircuits.ansatz import fused
+from qdcircuits.errors import InputError
+from qdcircuits.expansion import expand
+from qdllm_utils.config import TASKS, Knobs
+from qdllm_utils.runs.store import Row, Store
+from qdllm_utils.students.quantum import QuantumStudents
+from qdllm_utils.students.surrogate import restored
+from qdllm_utils.texts.corpora import CLASSES, generate
+from qdllm_utils.texts.embeddings import embed
+
+ROWS = {  # preset tuned, teacher and reader minilm, seed 0; the arrays are in book/results/controls-<task>.zip
+    "emotion": "student-21be2a3a3c27486be759",
+    "hiding": "student-c313a48ef736142f92aa",
+    "thematic": "student-2d2940536e24f1f26d76",
+}
+NAMES = {"hiding": ("cover", "hidden message"), "emotion": ("negative", "positive")}
+TEXTS = 12  # a task
+TERMS = 10  # kept for each output
+OPENING = "// Written by `python -m qdllm_utils.show.try_student`: do not edit.\nwindow.qdllmStudents = "
+FOLDER = Path(__file__).parents[2] / "book" / "_extra" / "try"
+
+
+def main() -> None:
+    """Write students.js and picture.svg."""
+    data = everything()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "students.js").write_text(script(data), encoding="utf-8")
+    (FOLDER / "picture.svg").write_text(picture(data), encoding="utf-8")
+    print(f"{len(script(data)):,} bytes of students, {len(picture(data)):,} of picture.")
+
+
+def everything() -> dict[str, Any]:
+    """What the page needs, as plain data: `gates`, shared by all students, and `students`, one a task."""
+    students = {task: student_of(task, key) for task, key in ROWS.items()}
+    circuit, _ = fused(trained(row_of(ROWS["hiding"])).circuit())
+    gates = [[gate.name, list(gate.wires), gate.source, gate.index] for gate in circuit.gates]
+    return {"qubits": circuit.n_qubits, "gates": gates, "students": students}
+
+
+def row_of(key: str) -> Row:
+    """The published row of a student, with its arrays."""
+    found = Store().find(key)
+    row = found and Store().load(found.identity, arrays=True)
+    if row is None or not row.arrays:
+        raise InputError(f"The row {key} or its arrays are missing: restore book/results from the repository.")
+    return row
+
+
+def trained(row: Row) -> QuantumStudents:
+    """The student of a row, in float64."""
+    return restored(row.arrays, Knobs(**row.identity["knobs"]))
+
+
+@torch.inference_mode()
+def student_of(task: str, key: str) -> dict[str, Any]:
+    """One student as plain data.
+
+    weights: the fused circuit's angles in rad; head: 11 lines of C numbers; terms: for each output up to TERMS pairs
+    of a coefficient and a word of 11 digits (0: 1, 1: cos z, 2: sin z); texts: with the encoder's angles in rad.
+    """
+    row = row_of(key)
+    student = trained(row)
+    angles = student.angles[0].numpy()
+    _, sums = fused(student.circuit())
+    table = expand(student.circuit(), angles)
+    terms = []
+    for output in range(student.knobs.qubits):
+        factors, coefficients = table.truncated(TERMS).digits(output)
+        pairs = zip(coefficients.tolist(), factors.tolist(), strict=True)
+        terms.append([[coefficient, "".join(map(str, digits))] for coefficient, digits in pairs])
+    return {
+        "title": TASKS[task].title,
+        "key": key,
+        "commit": row.provenance["commit"],
+        "accuracy": row.result["acc"],
+        "classes": list(NAMES.get(task, CLASSES[task])),
+        "weights": [float(angles[one].sum()) for one in sums],
+        "head": student.head_weight[0].tolist(),
+        "bias": student.head_bias[0].tolist(),
+        "counts": table.counts,
+        "terms": terms,
+        "texts": texts_of(task, student),
+    }
+
+
+def texts_of(task: str, student: QuantumStudents) -> list[dict[str, Any]]:
+    """A few generated texts: the text, the number of the class it was written for, and the encoder's angles."""
+    texts, labels = generate(task, TEXTS // len(CLASSES[task]))
+    features = torch.from_numpy(embed(texts, "minilm")[student.knobs.pooling]).double()[None]
+    angles = np.round(student.encode(features)[0].numpy(), 6)
+    places = [CLASSES[task].index(label) for label in labels]
+    return [
+        {"text": text, "label": place, "angles": one.tolist()}
+        for text, place, one in zip(texts, places, angles, strict=True)
+    ]
+
+
+def script(data: dict[str, Any]) -> str:
+    """The data as a script of the page."""
+    return OPENING + json.dumps(data, separators=(",", ":")).replace("<", "\\u003c") + ";\n"
+
+
+def read(text: str) -> dict[str, Any]:
+    """The data of a script that `script` wrote."""
+    return dict(json.loads(text.removeprefix(OPENING).removesuffix(";\n")))
+
+
+def picture(data: dict[str, Any]) -> str:
+    """What the page shows of its first text, as an SVG for a reader without scripts."""
+    student = data["students"]["emotion"]
+    text = student["texts"][0]
+    model = trained(row_of(student["key"]))
+    inputs = torch.tensor(text["angles"], dtype=torch.float64)[None, None]
+    with torch.inference_mode():
+        exact = model.expectations(inputs)[0, 0].tolist()
+    table = expand(model.circuit(), model.angles[0].detach().numpy()).truncated(3)
+    short = table(inputs[0].numpy())[0].tolist()
+    lines = []
+    for qubit, pair in enumerate(zip(exact, short, strict=True)):
+        top = 58 + 26 * qubit
+        lines.append(f'<text x="14" y="{top + 14}">⟨Z{qubit}⟩</text>')
+        for shift, (value, colour) in enumerate(zip(pair, ("#0b5cad", "#a85a00"), strict=True)):
+            left, width = 230 + 150 * min(value, 0), 150 * abs(value)
+            lines.append(f'<rect x="{left:.1f}" y="{top + 9 * shift}" width="{width:.1f}" height="8" fill="{colour}"/>')
+        lines.append(f'<text x="400" y="{top + 14}">{pair[0]:+.3f} and {pair[1]:+.3f}</text>')
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 540 350" font-family="sans-serif" font-size="14">'
+        '<rect width="540" height="350" fill="#fff"/>'
+        f'<text x="14" y="22">“{html.escape(text["text"])}”</text>'
+        '<text x="14" y="44" fill="#0b5cad">upper bar: the circuit</text>'
+        '<text x="200" y="44" fill="#a85a00">lower bar: three terms an output</text>'
+        '<path d="M230 52V344" stroke="#555"/>' + "".join(lines) + "</svg>\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
