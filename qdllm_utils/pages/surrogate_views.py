@@ -1,5 +1,6 @@
 """The tables, formulae and figure of the page that writes a trained student out."""
 
+import html
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -8,13 +9,14 @@ import seaborn as sns
 from qdllm_utils.config import changed
 from qdllm_utils.pages.surrogate import Study, Written
 from qdllm_utils.show import origin
-from qdllm_utils.show.html_table import HTML, cell, group, line, table
+from qdllm_utils.show.html_table import DEMO, HTML, cell, group, line, table
 from qdllm_utils.show.plots import style, watermark
 from qdllm_utils.show.tables import OWN_DATA
 
 NEAR = 0.01  # 'within': largest error of an output over the test texts
 FEW = 10  # terms
 FLAT = 0.05  # standard deviation of an output over the texts
+ALMOST = 0.02  # largest error of one term over the test texts: a hundredth of the range of <Z>
 
 
 class Markdown(str):
@@ -29,6 +31,37 @@ def level(written: Written, terms: int) -> dict[str, Any]:
     """The measurements with so many terms an output, or with all where there are no more."""
     levels = written.row.result["levels"]
     return next((one for one in levels if one["terms"] >= terms), levels[-1])
+
+
+def headline(study: Study) -> HTML:
+    """What the page found: how near one term comes to each output of the preset's student, and to its classes."""
+    result, one = study.chosen.row.result, level(study.chosen, 1)
+    total = len(one["error"])
+    leading = [study.chosen.table.digits(output)[0][:1] for output in range(total)]
+    near = [output for output, error in enumerate(one["error"]) if error <= ALMOST]
+    cosines = [output for output in near if (leading[output] < 2).all()]
+    others = [f"⟨Z{output}⟩ by {one['error'][output]:.3f}" for output in range(total) if output not in near]
+    title = f"{len(cosines)} of {total} outputs are almost one product of cosines."
+    sine = len(near) - len(cosines)
+    text = (
+        f"{described(study, study.chosen)[:-1]}: with one term in place of each output, {len(near)} of {total} are "
+        f"within {ALMOST} of the circuit's on every one of {result['texts']:,} test texts"
+        + (f" ({sine} of these terms with a sine)" if sine else "")
+        + (f"; off at most: {', '.join(others)}" if others else "")
+        + f". The class is the same for {one['same_class']:.1%} of the texts, the accuracy {one['acc']:.1%}, the "
+        f"circuit's {result['circuit_acc']:.1%}."
+    )
+    few = level(study.chosen, 3)
+    if few is not one:
+        text += f" With {few['terms']} terms an output it is the same for {few['same_class']:.1%}."
+    flat = sum(spread < FLAT for spread in study.deep.row.result["spread"])
+    deep = (
+        f"{described(study, study.deep)[:-1]}: {flat} of {len(study.deep.row.result['spread'])} outputs hardly change "
+        f"from text to text (standard deviation below {FLAT})."
+    )
+    shown = f'<div class="qd-verdict"><strong>{title}</strong> {html.escape(text)} {html.escape(deep)}</div>'
+    mark = DEMO if study.parameters.demo else ""
+    return HTML(shown + mark, verdicts=[f"{title} {text}", deep])
 
 
 def layers(written: Written) -> int:

@@ -7,7 +7,9 @@ an error in the browser's console, and name another host. The list of references
 import re
 from typing import Any
 
-THEBE = re.compile(r"\s*<script(?: type=\"text/x-thebe-config\")?>(?:\s*\{\s*requestKernel|kernelName).*?</script>", re.S)
+THEBE = re.compile(
+    r"\s*<script(?: type=\"text/x-thebe-config\")?>(?:\s*\{\s*requestKernel|kernelName).*?</script>", re.S
+)
 LIST = '<div role="list" class="citation-list">'
 
 

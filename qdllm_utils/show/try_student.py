@@ -48,10 +48,19 @@ def main() -> None:
 
 def everything() -> dict[str, Any]:
     """What the page needs, as plain data: `gates`, shared by all students, and `students`, one a task."""
-    students = {task: student_of(task, key) for task, key in ROWS.items()}
+    texts = texts_of()
+    students = {}
+    for task, key in ROWS.items():
+        row = row_of(key)
+        counts, terms = terms_of(trained(row))
+        students[task] = {**numbers_of(task, row), "counts": counts, "terms": terms, "texts": texts[task]}
+    return {"qubits": 11, "gates": gates(), "students": students}
+
+
+def gates() -> list[list[Any]]:
+    """The fused circuit of every student: name, qubits, where the angle comes from, and its number."""
     circuit, _ = fused(trained(row_of(ROWS["hiding"])).circuit())
-    gates = [[gate.name, list(gate.wires), gate.source, gate.index] for gate in circuit.gates]
-    return {"qubits": circuit.n_qubits, "gates": gates, "students": students}
+    return [[gate.name, list(gate.wires), gate.source, gate.index] for gate in circuit.gates]
 
 
 def row_of(key: str) -> Row:
@@ -69,47 +78,57 @@ def trained(row: Row) -> QuantumStudents:
 
 
 @torch.inference_mode()
-def student_of(task: str, key: str) -> dict[str, Any]:
-    """One student as plain data.
+def numbers_of(task: str, row: Row) -> dict[str, Any]:
+    """Where a student comes from and what it has learnt.
 
-    weights: the fused circuit's angles in rad; head: 11 lines of C numbers; terms: for each output up to TERMS pairs
-    of a coefficient and a word of 11 digits (0: 1, 1: cos z, 2: sin z); texts: with the encoder's angles in rad.
+    weights: the fused circuit's angles in rad; head: 11 lines of C numbers; bias: C numbers.
     """
-    row = row_of(key)
     student = trained(row)
     angles = student.angles[0].numpy()
     _, sums = fused(student.circuit())
-    table = expand(student.circuit(), angles)
-    terms = []
-    for output in range(student.knobs.qubits):
-        factors, coefficients = table.truncated(TERMS).digits(output)
-        pairs = zip(coefficients.tolist(), factors.tolist(), strict=True)
-        terms.append([[coefficient, "".join(map(str, digits))] for coefficient, digits in pairs])
     return {
         "title": TASKS[task].title,
-        "key": key,
+        "key": ROWS[task],
         "commit": row.provenance["commit"],
         "accuracy": row.result["acc"],
         "classes": list(NAMES.get(task, CLASSES[task])),
         "weights": [float(angles[one].sum()) for one in sums],
         "head": student.head_weight[0].tolist(),
         "bias": student.head_bias[0].tolist(),
-        "counts": table.counts,
-        "terms": terms,
-        "texts": texts_of(task, student),
     }
 
 
-def texts_of(task: str, student: QuantumStudents) -> list[dict[str, Any]]:
-    """A few generated texts: the text, the number of the class it was written for, and the encoder's angles."""
-    texts, labels = generate(task, TEXTS // len(CLASSES[task]))
-    features = torch.from_numpy(embed(texts, "minilm")[student.knobs.pooling]).double()[None]
-    angles = np.round(student.encode(features)[0].numpy(), 6)
-    places = [CLASSES[task].index(label) for label in labels]
-    return [
-        {"text": text, "label": place, "angles": one.tolist()}
-        for text, place, one in zip(texts, places, angles, strict=True)
-    ]
+@torch.inference_mode()
+def terms_of(student: QuantumStudents) -> tuple[list[int], list[list[Any]]]:
+    """How many terms each output has, and its largest: up to TERMS pairs of a coefficient and a word.
+
+    A word has a digit for each input: 0 for 1, 1 for cos z, 2 for sin z.
+    """
+    table = expand(student.circuit(), student.angles[0].numpy())
+    terms = []
+    for output in range(student.knobs.qubits):
+        factors, coefficients = table.truncated(TERMS).digits(output)
+        pairs = zip(coefficients.tolist(), factors.tolist(), strict=True)
+        terms.append([[coefficient, "".join(map(str, digits))] for coefficient, digits in pairs])
+    return table.counts, terms
+
+
+@torch.inference_mode()
+def texts_of() -> dict[str, list[dict[str, Any]]]:
+    """For each task a few generated texts: the text, the number of its class, and the encoder's angles in rad."""
+    corpora = {task: generate(task, TEXTS // len(CLASSES[task])) for task in ROWS}
+    vectors = embed([text for texts, _ in corpora.values() for text in texts], "minilm")
+    found, start = {}, 0
+    for task, (texts, labels) in corpora.items():
+        student = trained(row_of(ROWS[task]))
+        features = torch.from_numpy(vectors[student.knobs.pooling][start : start + len(texts)]).double()[None]
+        angles = np.round(student.encode(features)[0].numpy(), 6).tolist()
+        start += len(texts)
+        found[task] = [
+            {"text": text, "label": CLASSES[task].index(label), "angles": one}
+            for text, label, one in zip(texts, labels, angles, strict=True)
+        ]
+    return found
 
 
 def script(data: dict[str, Any]) -> str:
@@ -130,8 +149,13 @@ def picture(data: dict[str, Any]) -> str:
     inputs = torch.tensor(text["angles"], dtype=torch.float64)[None, None]
     with torch.inference_mode():
         exact = model.expectations(inputs)[0, 0].tolist()
-    table = expand(model.circuit(), model.angles[0].detach().numpy()).truncated(3)
-    short = table(inputs[0].numpy())[0].tolist()
+    factors = np.stack([np.ones(11), np.cos(text["angles"]), np.sin(text["angles"])])
+    short = [
+        sum(
+            coefficient * np.prod([factors[int(digit), i] for i, digit in enumerate(word)]) for coefficient, word in one
+        )
+        for one in (terms[:3] for terms in student["terms"])
+    ]
     lines = []
     for qubit, pair in enumerate(zip(exact, short, strict=True)):
         top = 58 + 26 * qubit

@@ -47,7 +47,9 @@ def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
     program = os.environ.get("QDLLM_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
-        pytest.skip(f"no browser found: install chromium, or name one in QDLLM_CHROMIUM (looked for {', '.join(NAMES)})")
+        pytest.skip(
+            f"no browser found: install chromium, or name one in QDLLM_CHROMIUM (looked for {', '.join(NAMES)})"
+        )
     with playwright.sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=program, headless=True, args=FLAGS)
         yield opened

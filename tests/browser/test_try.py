@@ -66,13 +66,14 @@ def test_a_circuit_without_some_gates_is_pythons(page):
         assert np.abs(np.array(page.evaluate(CALL, ["thematic", INPUTS.tolist(), off])) - expected).max() < 1e-6
 
 
-@pytest.mark.parametrize("count", [1, 3, 10])
-def test_the_terms_are_pythons(page, count):
-    student = DATA["students"]["hiding"]
+@pytest.mark.parametrize("task", TASKS)
+def test_the_terms_are_pythons(page, task):
     circuit, _ = fused(qdllm_circuit(11, 2))
-    expected = expand(circuit, np.array(student["weights"])).truncated(count)(INPUTS)
-    call = "([inputs, n]) => inputs.map((z) => qdllmTry.shortened(qdllmStudents.students.hiding, z, n))"
-    assert np.abs(np.array(page.evaluate(call, [INPUTS.tolist(), count])) - expected).max() < 1e-6
+    table = expand(circuit, np.array(DATA["students"][task]["weights"]))
+    call = "([task, inputs, n]) => inputs.map((z) => qdllmTry.shortened(qdllmStudents.students[task], z, n))"
+    for count in (1, 3, 10):
+        found = np.array(page.evaluate(call, [task, INPUTS.tolist(), count]))
+        assert np.abs(found - table.truncated(count)(INPUTS)).max() < 1e-6
 
 
 def test_the_classes_are_pythons(page):

@@ -12,28 +12,34 @@ PAGE = FOLDER.parents[1] / "try.md"
 
 
 @pytest.fixture(scope="module")
-def fresh():
-    return try_student.everything()
-
-
-@pytest.fixture(scope="module")
 def stored():
     return try_student.read((FOLDER / "students.js").read_text(encoding="utf-8"))
 
 
-def test_the_script_is_current(fresh, stored):
-    assert stored["gates"] == fresh["gates"] and stored["students"].keys() == fresh["students"].keys()
+@pytest.mark.parametrize("task", try_student.ROWS)
+def test_the_numbers_are_the_rows(stored, task):
+    again = try_student.numbers_of(task, try_student.row_of(try_student.ROWS[task]))
+    assert {name: stored["students"][task][name] for name in again} == again
+    assert stored["gates"] == try_student.gates()
+
+
+def test_the_texts_are_our_generators(stored):
+    fresh = try_student.texts_of()
     for task, student in stored["students"].items():
-        again = fresh["students"][task]
-        exact = ("title", "key", "commit", "accuracy", "classes", "weights", "head", "bias")
-        assert {name: student[name] for name in exact} == {name: again[name] for name in exact}
-        assert [(one["text"], one["label"]) for one in student["texts"]] == [
-            (one["text"], one["label"]) for one in again["texts"]
-        ]
-        angles = [np.array([text["angles"] for text in one["texts"]]) for one in (student, again)]
+        pairs = [[(one["text"], one["label"]) for one in texts] for texts in (student["texts"], fresh[task])]
+        assert pairs[0] == pairs[1] and len(pairs[0]) == try_student.TEXTS
+        angles = [np.array([one["angles"] for one in texts]) for texts in (student["texts"], fresh[task])]
         assert np.abs(angles[0] - angles[1]).max() < 1e-3  # the embedder's float32 differs from machine to machine
-        for old, new in zip(student["terms"], again["terms"], strict=True):
-            assert np.allclose([c for c, _ in old], [c for c, _ in new], atol=1e-12)
+
+
+def test_the_terms_are_the_largest_of_the_expansion(stored):
+    """Of one student; `make test-browser` holds those of all three against Python."""
+    counts, terms = try_student.terms_of(try_student.trained(try_student.row_of(try_student.ROWS["hiding"])))
+    student = stored["students"]["hiding"]
+    assert student["counts"] == counts
+    for old, new in zip(student["terms"], terms, strict=True):
+        assert [word for _, word in old] == [word for _, word in new]
+        assert np.allclose([size for size, _ in old], [size for size, _ in new], atol=1e-12)
 
 
 def test_the_picture_is_current(stored):
