@@ -70,13 +70,17 @@ def layers(written: Written) -> int:
 
 
 def formulae(study: Study, terms: int = 3) -> Markdown:
-    """Every output of the preset's student, its largest terms, with the error of stopping there."""
+    """Every output of the preset's student, its largest terms, with the error of stopping there, as a table.
+
+    c_i and s_i stand for cos z_i and sin z_i: written out, the longest line is wider than a page.
+    """
     errors = level(study.chosen, terms)["rms"]
-    lines = []
+    lines = ["| output | largest terms | rms error |", "|---|---|---:|"]
     for output, error in enumerate(errors):
-        text = study.chosen.table.formula(output, terms).replace("=", "=&", 1)
-        lines.append(rf"{text} && (\text{{rms error }} {error:.4f})")
-    return Markdown("$$\n\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}\n$$")
+        name, _, text = study.chosen.table.formula(output, terms).partition(" = ")
+        short = text.replace(r"\cos z_", "c_").replace(r"\sin z_", "s_")
+        lines.append(f"| ${name}$ | ${short}$ | {error:.4f} |")
+    return Markdown("\n".join(lines))
 
 
 def outputs_table(study: Study) -> HTML:

@@ -22,6 +22,9 @@ CUT = """() => [...document.querySelectorAll("main *")].filter((box) =>
 BEYOND = """() => [...document.querySelectorAll("main :is(table, pre, img, svg, mjx-container, p)")].filter((box) =>
     box.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !box.closest(".sr-only"))
   .map((box) => `${box.tagName}.${box.className}: ${box.getBoundingClientRect().right}`)"""
+LOST = """() => [...document.querySelectorAll("main mjx-container svg")].filter((svg) =>
+    svg.getBoundingClientRect().left < svg.closest("td, p, li, div").getBoundingClientRect().left - 2)
+  .map((svg) => `a formula begins at ${svg.getBoundingClientRect().left}, where no scrolling reaches`)"""
 AXE = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
   .filter(({impact}) => impact === "serious" || impact === "critical")
   .map(({id, nodes}) => `${id} (${nodes.length}): ${nodes.slice(0, 3).map(({target, any}) =>
@@ -83,6 +86,7 @@ def test_page(visits: dict[str, Visit], page: str, mode: str) -> None:
     visit.open(page)
     assert visit.errors == [] and visit.outside == []
     assert visit.tab.evaluate(OVERFLOW) <= 0
+    assert visit.tab.evaluate(LOST) == []
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -9,7 +9,7 @@ from qdllm_utils.show import book_theme
 
 def test_thebe_and_its_host_are_taken_out():
     body = (
-        '<p>kept</p>\n    <script type="text/x-thebe-config">\n    {\n requestKernel: true, repo: "x"\n }\n    </script>'
+        '<p>kept</p>\n    <script type="text/x-thebe-config">\n    {\n requestKernel: true\n }\n    </script>'
         "\n    <script>kernelName = 'python3'</script><script>let mine = 1</script>"
         '<div role="list" class="citation-list"><div class="citation" role="doc-biblioentry">A</div></div>'
     )
