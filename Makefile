@@ -4,8 +4,9 @@ SCALE ?= demo
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+AXE := $(CURDIR)/build/browser/node_modules/axe-core/axe.min.js
 
-.PHONY: report test check models lock clean
+.PHONY: report test test-browser check models lock clean
 
 report: $(INSTALLED)
 	$(BIN)/python -m qdllm_utils.report --scale $(SCALE) $(ARGS)
@@ -13,6 +14,13 @@ report: $(INSTALLED)
 # Two files of tests at a time, each file in one process, in the order of their names.
 test: check
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# A real browser over every page: Debian's chromium (or QDLLM_CHROMIUM), playwright to drive it, axe-core to judge it.
+# QDLLM_BOOK names a built book (.../_build/html); without it the book is built from what is published.
+test-browser: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet playwright==1.65.2
+	test -f $(AXE) || npm install --silent --no-save --prefix build/browser axe-core@4.14.1
+	QDLLM_BROWSER=1 QDLLM_AXE=$(AXE) $(BIN)/python -m pytest -q tests/browser
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """The tables, formulae and figure of the page that writes a trained student out."""
 
+import html
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -8,13 +9,14 @@ import seaborn as sns
 from qdllm_utils.config import changed
 from qdllm_utils.pages.surrogate import Study, Written
 from qdllm_utils.show import origin
-from qdllm_utils.show.html_table import HTML, cell, group, line, table
+from qdllm_utils.show.html_table import DEMO, HTML, cell, group, line, table
 from qdllm_utils.show.plots import style, watermark
 from qdllm_utils.show.tables import OWN_DATA
 
 NEAR = 0.01  # 'within': largest error of an output over the test texts
 FEW = 10  # terms
 FLAT = 0.05  # standard deviation of an output over the texts
+ALMOST = 0.02  # largest error of one term over the test texts: a hundredth of the range of <Z>
 
 
 class Markdown(str):
@@ -31,19 +33,54 @@ def level(written: Written, terms: int) -> dict[str, Any]:
     return next((one for one in levels if one["terms"] >= terms), levels[-1])
 
 
+def headline(study: Study) -> HTML:
+    """What the page found: how near one term comes to each output of the preset's student, and to its classes."""
+    result, one = study.chosen.row.result, level(study.chosen, 1)
+    total = len(one["error"])
+    leading = [study.chosen.table.digits(output)[0][:1] for output in range(total)]
+    near = [output for output, error in enumerate(one["error"]) if error <= ALMOST]
+    cosines = [output for output in near if (leading[output] < 2).all()]
+    others = [f"⟨Z{output}⟩ by {one['error'][output]:.3f}" for output in range(total) if output not in near]
+    title = f"{len(cosines)} of {total} outputs are almost one product of cosines."
+    sine = len(near) - len(cosines)
+    text = (
+        f"{described(study, study.chosen)[:-1]}: with one term in place of each output, {len(near)} of {total} are "
+        f"within {ALMOST} of the circuit's on every one of {result['texts']:,} test texts"
+        + (f" ({sine} of these terms with a sine)" if sine else "")
+        + (f"; off at most: {', '.join(others)}" if others else "")
+        + f". The class is the same for {one['same_class']:.1%} of the texts, the accuracy {one['acc']:.1%}, the "
+        f"circuit's {result['circuit_acc']:.1%}."
+    )
+    few = level(study.chosen, 3)
+    if few is not one:
+        text += f" With {few['terms']} terms an output it is the same for {few['same_class']:.1%}."
+    flat = sum(spread < FLAT for spread in study.deep.row.result["spread"])
+    deep = (
+        f"{described(study, study.deep)[:-1]}: {flat} of {len(study.deep.row.result['spread'])} outputs hardly change "
+        f"from text to text (standard deviation below {FLAT})."
+    )
+    shown = f'<div class="qd-verdict"><strong>{title}</strong> {html.escape(text)} {html.escape(deep)}</div>'
+    mark = DEMO if study.parameters.demo else ""
+    return HTML(shown + mark, verdicts=[f"{title} {text}", deep])
+
+
 def layers(written: Written) -> int:
     """Of its circuit."""
     return int(written.row.identity["knobs"]["layers"])
 
 
 def formulae(study: Study, terms: int = 3) -> Markdown:
-    """Every output of the preset's student, its largest terms, with the error of stopping there."""
+    """Every output of the preset's student, its largest terms, with the error of stopping there, as a table.
+
+    c_i and s_i stand for cos z_i and sin z_i: written out, the longest line is wider than a page.
+    """
     errors = level(study.chosen, terms)["rms"]
-    lines = []
+    lines = ["| output | largest terms | rms error |", "|---|---|---:|"]
     for output, error in enumerate(errors):
-        text = study.chosen.table.formula(output, terms).replace("=", "=&", 1)
-        lines.append(rf"{text} && (\text{{rms error }} {error:.4f})")
-    return Markdown("$$\n\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}\n$$")
+        name, _, text = study.chosen.table.formula(output, terms).partition(" = ")
+        short = text.replace(r"\cos z_", "c_").replace(r"\sin z_", "s_")
+        lines.append(f"| ${name}$ | ${short}$ | {error:.4f} |")
+    return Markdown("\n".join(lines))
 
 
 def outputs_table(study: Study) -> HTML:

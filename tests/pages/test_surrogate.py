@@ -74,7 +74,7 @@ def test_another_number_of_words_is_another_row_of_the_deep_student_only(study):
 
 def test_views_show_the_rows_numbers(study):
     formulae = surrogate_views.formulae(study)
-    assert formulae.count(r"\langle Z_{") == 4 and r"\langle Z_{3}\rangle =& \cos z_{3} &&" in formulae
+    assert formulae.count(r"\langle Z_{") == 4 and r"| $\langle Z_{3}\rangle$ | $c_{3}$ | 0.0000 |" in formulae
     outputs = surrogate_views.outputs_table(study)
     assert "demo scale: not a result" in outputs
     for count in study.chosen.row.result["counts"]:
@@ -102,3 +102,18 @@ def test_bad_parameters_are_refused_before_anything_is_computed(refused, change,
     given = {"task": "emotion", "teacher": "minilm", "scale": "demo", "preset": "tuned", "seed": 0, "words": 6}
     with refused(*mentions):
         surrogate.study(Parameters(given | {"refresh": False} | change))
+
+
+def test_headline_tells_the_rows_numbers_and_counts_only_cosines(study):
+    one = study.chosen.row.result["levels"][0]
+    assert one["terms"] == 1
+    one["error"] = [0.003, 0.019, 0.021, 0.0]
+    sine = (study.chosen.table.digits(1)[0][0] == 2).any()
+    shown = surrogate_views.headline(study)
+    first, deep = shown.facts["verdicts"]
+    cosines = sum((study.chosen.table.digits(output)[0][0] < 2).all() for output in (0, 1, 3))
+    assert f"{cosines} of 4 outputs are almost one product of cosines" in first
+    assert ("with a sine" in first) == (cosines < 3) and (not sine or cosines < 3)
+    assert "3 of 4 are within 0.02" in first and "off at most: ⟨Z2⟩ by 0.021" in first
+    assert f"same for {one['same_class']:.1%}" in first and "outputs hardly change" in deep
+    assert "demo scale: not a result" in shown

@@ -1,0 +1,97 @@
+"""A real browser over the built book: `make test-browser` runs these tests, and no other command does.
+
+QDLLM_BROWSER=1 turns them on. QDLLM_BOOK: the folder of a built book (…/_build/html); without it the book is built
+from a copy, in about a minute. QDLLM_AXE: the file axe.min.js of the npm package axe-core, which is nobody's to copy
+into this repository. QDLLM_CHROMIUM: the browser, where it has another name.
+"""
+
+import functools
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip all of this folder unless it was asked for."""
+    if os.environ.get("QDLLM_BROWSER") != "1":
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
+                item.add_marker(pytest.mark.skip(reason="browser tests run by `make test-browser` (QDLLM_BROWSER=1)"))
+
+
+def contents() -> list[str]:
+    """The names of the book's pages, as its table of contents has them."""
+    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Headless Chromium of this machine."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
+    program = os.environ.get("QDLLM_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        pytest.skip(
+            f"no browser found: install chromium, or name one in QDLLM_CHROMIUM (looked for {', '.join(NAMES)})"
+        )
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=program, headless=True, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a built book."""
+    if given := os.environ.get("QDLLM_BOOK"):
+        assert (Path(given) / "intro.html").is_file(), f"QDLLM_BOOK={given} holds no intro.html"
+        return Path(given).resolve()
+    copy = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(ROOT / "book", copy / "book", ignore=shutil.ignore_patterns("_build", "results"))
+    shutil.copy(ROOT / "_config.yml", copy)
+    program = Path(sys.executable).with_name("jupyter-book")
+    done = subprocess.run([program, "build", "book"], cwd=copy, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return copy / "_build" / "html"
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """A server that does not tell what it served."""
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="session")
+def site(html: Path) -> Iterator[str]:
+    """The address of the book, served on this machine."""
+    handler = functools.partial(Quiet, directory=str(html))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core."""
+    path = os.environ.get("QDLLM_AXE", "")
+    if not Path(path).is_file():
+        pytest.skip("axe-core is not here: `make test-browser` fetches it, or name its axe.min.js in QDLLM_AXE")
+    return Path(path).read_text(encoding="utf-8")
