@@ -25,10 +25,10 @@ from qdllm_utils.students.surrogate import restored
 from qdllm_utils.texts.corpora import CLASSES, generate
 from qdllm_utils.texts.embeddings import embed
 
-ROWS = {  # preset tuned, teacher and reader minilm, seed 0; the arrays are in book/results/controls-<task>.zip
-    "emotion": "student-21be2a3a3c27486be759",
-    "hiding": "student-c313a48ef736142f92aa",
-    "thematic": "student-2d2940536e24f1f26d76",
+ROWS = {  # preset tuned, teacher and reader minilm, seed 0; the arrays are in book/results/headline-<task>.zip
+    "emotion": "student-f6402850ef6f21b1d446",
+    "hiding": "student-5a01c503f1dcbcf2c465",
+    "thematic": "student-65a8c10044345a368011",
 }
 NAMES = {"hiding": ("cover", "hidden message"), "emotion": ("negative", "positive")}
 TEXTS = 12  # a task
