@@ -15,6 +15,7 @@ import torch
 from tqdm import tqdm
 
 from qdcircuits.errors import InputError
+from qdllm_utils import machine
 from qdllm_utils.config import Knobs
 from qdllm_utils.learning import training
 from qdllm_utils.learning.metrics import classification, packed
@@ -144,7 +145,7 @@ def threads(job: Job, share: int) -> int:
 
 def run_jobs(jobs: list[Job]) -> Iterator[Row]:
     """The rows of all jobs, each as soon as its run ends, so that an interrupted grid loses only what runs."""
-    cores = len(os.sched_getaffinity(0))
+    cores = machine.cores()
     scheduler = os.environ.get("QDLLM_DASK")
     progress = tqdm(total=len(jobs), desc="training runs", unit="run")
     if scheduler:
