@@ -16,6 +16,7 @@ from qdcircuits.errors import InputError
 from qdllm_utils.config import CHOICES, CHOSEN, DECODER_POOLINGS, FINE_TUNED_POOLINGS, TASKS, Knobs, Scale, Task
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs import provenance
+from qdllm_utils.runs.missing import FailedRuns, train_missing
 from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.texts import pretrained
 from qdllm_utils.texts.sources import Source, split
@@ -172,19 +173,32 @@ class Experiment:
         row = self.store.load(self.pooled_identity(pooling), arrays=True)
         if row is None:
             label = f"embeddings, {pooling}" if pooling in FINE_TUNED_POOLINGS else "frozen embeddings"
-            self.store.say(f"{label}: computing ({self.store.why}).")
-            with provenance.recorded() as record:
-                made = self.compute_fine_tuned(pooling) if pooling in FINE_TUNED_POOLINGS else self.compute_frozen()
-            for name, values in made.items():
-                new = Row(self.pooled_identity(name), {"dimension": values.shape[1]}, record, {name: values})
-                self.store.save(new)
-                row = new if name == pooling else row
+            self.store.check_writable()
+            key = key_of(self.embedding_identity(pooling))  # of all frozen poolings, which are made together
+            told = f"{label}: another process is computing them: waiting."
+            with self.store.claim(key).held(told, self.store.say):
+                row = self.store.load(self.pooled_identity(pooling), arrays=True)
+                made = {} if row else self.make_embeddings(pooling, label)
+            row = row or made.get(pooling)
         if row is None:
             raise InputError(
                 f"The embedder {self.scale.embedder} has no pooling {pooling}, which reads a padded position: choose "
                 f"one of {', '.join(made)}."
             )
         return row.arrays[pooling]
+
+    def make_embeddings(self, pooling: str, label: str) -> dict[str, Row]:
+        """The new rows of a fine-tuned pooling, or of all the frozen ones, stored."""
+        self.store.say(f"{label}: computing ({self.store.why}).")
+        with provenance.recorded() as record:
+            made = self.compute_fine_tuned(pooling) if pooling in FINE_TUNED_POOLINGS else self.compute_frozen()
+        rows = {
+            name: Row(self.pooled_identity(name), {"dimension": values.shape[1]}, record, {name: values})
+            for name, values in made.items()
+        }
+        for row in rows.values():
+            self.store.save(row)
+        return rows
 
     def pooled_identity(self, pooling: str) -> dict[str, Any]:
         """What identifies the row that holds the embeddings of one pooling."""
@@ -242,9 +256,10 @@ class Experiment:
         return {pooling: found}
 
     def student_rows(self, students: tuple[str, ...], seeds: range) -> dict[str, list[Row]]:
-        """The rows of every student and seed, in the order of the seeds; missing ones are trained."""
-        from qdllm_utils.runs.jobs import run_jobs
+        """The rows of every student and seed, in the order of the seeds; missing ones are trained.
 
+        Raises FailedRuns, when all others are stored, for runs that failed.
+        """
         rows: dict[tuple[str, int], Row] = {}
         missing: dict[str, list[int]] = {}
         for student in students:
@@ -259,9 +274,11 @@ class Experiment:
             for student, absent in missing.items():
                 numbers = ", ".join(map(str, absent))
                 self.store.say(f"{student}, teacher {self.teacher}, seeds {numbers}: computing ({self.store.why}).")
-            for row in run_jobs(self.jobs(missing)):
-                self.store.save(row)
-                rows[row.identity["student"], row.identity["seed"]] = row
+            made, failures = train_missing(self.store, self.jobs(missing))
+            rows |= {(row.identity["student"], row.identity["seed"]): row for row in made.values()}
+            if failures:
+                whole = [s for s in students if all((s, seed) in rows for seed in seeds)]
+                raise FailedRuns(failures, {student: [rows[student, seed] for seed in seeds] for student in whole})
         return {student: [rows[student, seed] for seed in seeds] for student in students}
 
     def check_weights(self) -> None:

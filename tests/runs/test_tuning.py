@@ -47,7 +47,7 @@ def trained(monkeypatch, tmp_path):
     asked = []
     monkeypatch.setattr(store_module, "PUBLISHED", tmp_path)
 
-    def run(listed):
+    def run(listed, total):
         for job in listed:
             asked.append((job.student, job.knobs.learning_rate, job.knobs.alpha, tuple(job.seeds)))
             for identity in job.identities:
