@@ -25,6 +25,11 @@ class FailedRuns(InputError):
         """The failures, and what is whole."""
         self.failures, self.whole = failures, whole or {}
         named = "; ".join(dict.fromkeys(str(failure).removesuffix(".") for failure in failures))
+        self.reasons: dict[str, str] = {}  # {student: what went wrong}
+        for failure in failures:
+            student = failure.identity["student"]
+            before = f"{self.reasons[student]}; " if student in self.reasons else ""
+            self.reasons[student] = f"{before}seed {failure.identity['seed']}: {failure.reason}"
         super().__init__(
             f"{len(failures)} of the runs failed, and the rest are stored: {named}. The next run tries only these."
         )

@@ -98,22 +98,34 @@ def compression_table(comparison: Comparison) -> HTML:
     for run in comparison.runs:
         lines.append(group(teacher_name(run)))
         for student in STUDENTS:
+            if student not in run.students:
+                lines.append(failed(STUDENT_NAMES[student], run.failed.get(student, "not run")))
+                continue
             rows = [values(row) for row in run.students[student]]
             lines.append("<tr>" + row_head(student, run.students[student][0]))
             for metric in METRICS:
                 printed = paper.compression(comparison.task, run.name, student, metric)
                 lines.append(cell([row[metric] for row in rows], metric, printed))
             lines.append("</tr>")
+    lines += [failed(TEACHER_NAMES.get(name, name), why) for name, why in comparison.absent.items()]
     lines += overall(comparison)
-    return HTML(f'<div class="qd-table" tabindex="0"><table>{"".join(lines)}</tbody></table></div>')
+    text = f'<div class="qd-table" tabindex="0"><table>{"".join(lines)}</tbody></table></div>'
+    return HTML(text, failed=comparison.failures) if comparison.failures else HTML(text)
+
+
+def failed(name: str, why: str) -> str:
+    """The line of what made no row: one red cell with the reason."""
+    reason = f'<td class="qd-failed" colspan="{len(METRICS)}">failed: {html.escape(why)}</td>'
+    return f'<tr><th scope="row">{html.escape(name)}</th>{reason}</tr>'
 
 
 def overall(comparison: Comparison) -> list[str]:
     """The overall block: the mean over the teachers, seed by seed, and the parameter proportion."""
     number = len(comparison.runs)
-    largest = max(rows[0].result["parameters"] for rows in comparison.runs[0].students.values())
+    students = [student for student in STUDENTS if all(student in run.students for run in comparison.runs)]
+    largest = max((rows[0].result["parameters"] for rows in comparison.runs[0].students.values()), default=1)
     lines = [group(f"Overall, {number} teacher{'s' if number > 1 else ''} (paper: the mean of its five)")]
-    for student in STUDENTS:
+    for student in students:
         first = comparison.runs[0].students[student][0]
         proportion = first.result["parameters"] / largest
         printed = paper.compression(comparison.task, "overall", student, "proportion")
@@ -144,7 +156,7 @@ def caption(comparison: Comparison) -> str:
     """What was run, in words: data, preset and changes, seeds, and whether this is a demo."""
     parameters = comparison.parameters
     first = comparison.runs[0]
-    seeds = len(first.students["quantum"])
+    seeds = len(parameters.seed_list)
     inner = [STUDENT_NAMES[student] for student, rows in first.students.items() if rows[0].result["inner_states"]]
     differing = changed(parameters.preset, parameters.knobs)
     changes = "; changed: " + ", ".join(f"{k} = {v}" for k, v in differing.items()) if differing else ""

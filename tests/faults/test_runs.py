@@ -1,4 +1,4 @@
-"""Runs that fail among others: what is stored, what is said, and what the next run does; numbers that are not finite."""
+"""Runs that fail among others: what is stored, what is said, what the next run does; and what is not finite."""
 
 from dataclasses import replace
 
