@@ -123,7 +123,11 @@ class Store:
             record = checked(raw, key, path.name)
             try:
                 name = arrays_name(self.folder, key, record)
-                return row_of(record, arrays_of(self.folder, key, record) if arrays else None, name, arrays)
+                try:
+                    raw_arrays = arrays_of(self.folder, key, record) if arrays else None
+                except OSError as error:
+                    raise Damaged(f"{name} cannot be read ({error.strerror})") from None
+                return row_of(record, raw_arrays, name, arrays)
             except Damaged:
                 # another process may have put a new row into its place between the two reads
                 if attempt == 2 or path.read_bytes() == raw:

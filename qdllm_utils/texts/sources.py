@@ -103,8 +103,8 @@ def fetch() -> Path:
             files.fetch(name, progressbar=True)
         except requests.RequestException as error:
             raise InputError(
-                f"{name} of the authors' data could not be fetched ({type(error).__name__}): go online and try again, or "
-                "set QDLLM_DATA or data_dir to a folder that has senti/, stega/ and topic/."
+                f"{name} of the authors' data could not be fetched ({type(error).__name__}): go online and try again, "
+                "or set QDLLM_DATA or data_dir to a folder that has senti/, stega/ and topic/."
             ) from error
         except ValueError as error:  # pooch: the SHA-256 differs
             raise InputError(f"{name} came damaged or changed (its SHA-256 differs): try again later.") from error
