@@ -8,12 +8,14 @@ QDLLM_DASK_WAIT: seconds to wait for the first worker (default 6), for a queue t
 other code or other versions gives other numbers, which would be stored under our key: it is refused.
 """
 
+import asyncio
 import hashlib
 import os
 import platform
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
@@ -48,6 +50,10 @@ def connected(address: str) -> Iterator[Any]:
     from distributed import Client
 
     try:
+        with ThreadPoolExecutor(1) as thread:  # a notebook's own thread has a running event loop already
+            kind = thread.submit(asyncio.run, who_answers(address)).result()
+        if kind != "Scheduler":
+            raise ValueError(f"a {kind} answers")
         client = Client(address, timeout=ANSWER, set_as_default=False)
     except Exception as error:  # what a foreign server says can be anything
         secure = " with the certificates that dask's configuration names (distributed.comm.tls)"
@@ -64,6 +70,19 @@ def connected(address: str) -> Iterator[Any]:
     finally:
         with suppress(Exception):  # the scheduler may be gone
             client.close(timeout=2)
+
+
+async def who_answers(address: str) -> str:
+    """The kind of Dask server at an address; raises anything where it is none. A Client would wait for ever there."""
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    server = rpc(address, timeout=ANSWER - 1, connection_args=Security().get_connection_args("client"))
+    try:
+        found = await asyncio.wait_for(server.identity(), ANSWER)
+        return str(found["type"])
+    finally:
+        await server.close_rpc()
 
 
 def wait_for_a_worker(client: Any, address: str) -> None:
@@ -122,12 +141,10 @@ def refuse_other(theirs: dict[str, str], ours: dict[str, str], worker: str) -> N
 
 def spread(jobs: Iterable[Any], address: str, work: Callable[[Any], Any]) -> Iterator[tuple[Any, Any]]:
     """(job, its result, or Killed) of all jobs (`jobs.Job`), in the order in which they end."""
-    from distributed import wait
-
     with connected(address) as client:
         sent: dict[tuple[int, ...], tuple[Any, Any]] = {}
-        running = {}
-        for job in jobs:
+
+        def submitted(job: Any) -> Any:
             parts = {name: getattr(job, name) for name in SHARED}
             same = tuple(map(id, parts.values()))
             if same not in sent:  # a task, not scattered data: it comes again where its worker dies
@@ -135,18 +152,33 @@ def spread(jobs: Iterable[Any], address: str, work: Callable[[Any], Any]) -> Ite
                     warnings.filterwarnings("ignore", message=".*[Ll]arge graph.*")
                     sent[same] = client.submit(dict, parts, pure=False), parts
             small = replace(job, **dict.fromkeys(SHARED))
-            running[client.submit(on_worker, small, sent[same][0], own_code(), work, pure=False)] = job
-        seen = time.monotonic()
-        while running:
-            with suppress(TimeoutError):
-                wait(list(running), timeout=LOOK, return_when="FIRST_COMPLETED")
-            ended = [future for future in running if future.done()]
-            if not ended:
-                seen = check_alive(client, address, seen)
-            for future in ended:
-                if future.cancelled():
-                    raise gone(address)
-                yield running.pop(future), outcome(future)
+            return client.submit(on_worker, small, sent[same][0], own_code(), work, pure=False)
+
+        again = []  # Dask gives up what waited on a worker that died together with what killed it
+        for job, result in ended(client, address, {submitted(job): job for job in jobs}):
+            if isinstance(result, Killed):
+                again.append(job)
+            else:
+                yield job, result
+        for job in again:
+            yield from ended(client, address, {submitted(job): job})
+
+
+def ended(client: Any, address: str, running: dict[Any, Any]) -> Iterator[tuple[Any, Any]]:
+    """(job, what it gave) of futures in the order in which they end; InputError where the cluster is gone."""
+    from distributed import wait
+
+    seen = time.monotonic()
+    while running:
+        with suppress(TimeoutError, CancelledError):
+            wait(list(running), timeout=LOOK, return_when="FIRST_COMPLETED")
+        done = [future for future in running if future.done()]
+        if not done:
+            seen = check_alive(client, address, seen)
+        for future in done:
+            if future.cancelled():
+                raise gone(address)
+            yield running.pop(future), outcome(future)
 
 
 def on_worker(job: Any, parts: dict[str, Any], expected: dict[str, str], work: Callable[[Any], Any]) -> Any:
