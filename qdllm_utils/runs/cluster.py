@@ -27,6 +27,7 @@ from qdllm_utils.runs import provenance
 from qdllm_utils.runs.pool import Killed
 
 ANSWER = 6.0  # seconds, at most, for a scheduler or a worker to answer
+LOST = 12.0  # seconds without any worker, while its nanny may start one again, after which there is none
 LOOK = 1.0  # seconds between two looks at the cluster
 SHARED = ("labels", "split", "teacher_logits", "features", "texts", "adapter")  # of a job: large, and of many the same
 PROBE = "__import__('qdllm_utils.runs.cluster', fromlist=['own_code']).own_code()"
@@ -202,7 +203,7 @@ def outcome(future: Any) -> Any:
 
 
 def check_alive(client: Any, address: str, seen: float) -> float:
-    """When a worker was last seen; InputError where the scheduler is gone, or has had no worker for ANSWER seconds."""
+    """When a worker was last seen; InputError where the scheduler is gone, or has had no worker for LOST seconds."""
     if client.status != "running":
         raise gone(address)
     try:
@@ -210,7 +211,7 @@ def check_alive(client: Any, address: str, seen: float) -> float:
     except Exception:
         raise gone(address) from None
     now = time.monotonic()
-    if not alive and now - seen > ANSWER:
+    if not alive and now - seen > LOST:
         raise InputError(
             f"The Dask scheduler at {address} has lost its last worker: start one and run this again; what ended is "
             "stored."

@@ -30,9 +30,11 @@ class Killed(Exception):
     """A process ended before its work did; the message says how and what can be done."""
 
 
-def end_with_the_parent() -> None:
-    """Run once in each worker: end it within seconds after the process that started it."""
-    parent = os.getppid()
+def end_with_the_parent(parent: int) -> None:
+    """Run once in each worker: end it within seconds after the process that started it (or at once, if that is over).
+
+    parent: the number of that process.
+    """
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -57,7 +59,7 @@ class Pool:
             environment = dict.fromkeys(THREADS, str(share))
             try:
                 self.executor = ProcessPoolExecutor(
-                    workers, timeout=IDLE, initializer=end_with_the_parent, env=environment
+                    workers, timeout=IDLE, initializer=end_with_the_parent, initargs=(os.getpid(),), env=environment
                 )
             except OSError as error:
                 raise InputError(

@@ -243,7 +243,8 @@ def test_a_scheduler_that_dies_is_a_sentence(refused):
         assert time.monotonic() - start < 15
 
 
-def test_the_last_worker_that_dies_is_a_sentence(refused, quick):
+def test_the_last_worker_that_dies_is_a_sentence(refused, monkeypatch):
+    monkeypatch.setattr(cluster, "LOST", 3.0)
     with processes(1) as (address, _, workers):
         wait_for(address)
         results = cluster.spread([Small("a", np.ones(3)), Small("slow", np.ones(3))], address, total)
@@ -268,7 +269,7 @@ def test_features_are_sent_once_and_not_in_each_job(quick):
     assert 1.2e7 < sent < 6e7
 
 
-def test_a_job_that_kills_its_workers_is_named_and_the_others_end(quick):
+def test_a_job_that_kills_its_workers_is_named_and_the_others_end():
     with processes() as (address, _, _):
         worker = started("dask_worker", address, "--nthreads", "1", "--no-dashboard", "--death-timeout", "30")
         try:
