@@ -162,6 +162,7 @@ def spread(jobs: Iterable[Any], address: str, work: Callable[[Any], Any]) -> Ite
             else:
                 yield job, result
         for job in again:
+            sent.clear()  # what it reads may have been given up as well
             yield from ended(client, address, {submitted(job): job})
 
 
