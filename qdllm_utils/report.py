@@ -13,12 +13,10 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import papermill
 
 from qdcircuits.errors import InputError, choose
@@ -28,6 +26,7 @@ from qdllm_utils.runs.experiments import STUDENTS
 from qdllm_utils.runs.identity import data_of
 from qdllm_utils.runs.store import arrays_of, default_folder
 from qdllm_utils.show import record
+from qdllm_utils.show.execution import build_book, execute, write_failed
 from qdllm_utils.texts.sources import authors_fingerprint
 
 ROOT = Path(__file__).parents[1]
@@ -71,6 +70,7 @@ def run(
     shutil.copytree(ROOT / "book", build / "book", ignore=shutil.ignore_patterns("_build", "results"))
     shutil.copy(ROOT / "_config.yml", build)
     times = {}
+    failures: dict[str, str] = {}  # {page: why it, or a run of it, failed}
     for path in notebooks:
         if only and path.stem not in only:
             continue
@@ -79,49 +79,31 @@ def run(
         parameters = {name: value for name, value in chosen.items() if name in declared[path]}
         print(f"{path.name} {parameters}", flush=True)
         page = build / "book" / "executed" / path.name
-        times[path.name] = execute(path, page, parameters)
+        try:
+            times[path.name] = execute(path, page, parameters, ROOT)
+        except InputError as error:
+            failures[path.name] = str(error)
+            write_failed(path, page, str(error))
+            print(error, flush=True)
+            continue
         default = declared[path]["scale"]["default"].strip("\"'") if "scale" in declared[path] else "–"
         record.write_record(page, parameters.get("scale", default), times[path.name])
         print(f"{path.name}: {times[path.name]:.0f} s", flush=True)
+        if failed := [reason for fact in record.facts_of(page) for reason in fact.get("failed", [])]:
+            failures[path.name] = f"{path.name}: {'; '.join(failed)}"
     write_status(build / "book")
-    build_book(build / "book")
+    build_book(build / "book", strict=not failures)
     for name, seconds in sorted(times.items(), key=lambda item: -item[1])[:5]:
         print(f"  {seconds:6.0f} s  {name}")
     if publishing:
-        publish([build / "book" / "executed" / name for name in times])
+        publish([build / "book" / "executed" / name for name in times if name not in failures])
     page = build / "_build" / "html" / "index.html"
     print(f"The book: {page.relative_to(ROOT) if page.is_relative_to(ROOT) else page}")
-
-
-def execute(path: Path, output: Path, parameters: dict[str, Any]) -> float:
-    """Run one notebook from the project's root; returns the seconds it took."""
-    start = time.perf_counter()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        papermill.execute_notebook(
-            str(path),
-            str(output),
-            parameters=parameters,
-            cwd=str(ROOT),
-            kernel_name="python3",
-            progress_bar=False,
+    if failures:
+        raise InputError(
+            f"{len(failures)} of the pages failed, and the book was built with the others; the next run makes only "
+            f"what is missing. {' '.join(failures.values())}"
         )
-    except papermill.PapermillExecutionError as error:
-        raise InputError(f"{path.name} failed: {error.ename}: {error.evalue}") from None
-    tidy(output)
-    return time.perf_counter() - start
-
-
-def tidy(path: Path) -> None:
-    """Take out of an executed notebook what belongs to one machine: progress bars, warnings, paths and timings."""
-    notebook = nbformat.read(path, as_version=4)
-    notebook.metadata.pop("papermill", None)
-    for cell in notebook.cells:
-        for name in ("papermill", "execution"):
-            cell.metadata.pop(name, None)
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
-    nbformat.write(notebook, path)
 
 
 def write_status(book: Path) -> None:
@@ -131,22 +113,6 @@ def write_status(book: Path) -> None:
     (book / "answer.md").write_text(record.answer(book / "executed"), encoding="utf-8")
     if figure := record.answer_figure(book / "executed"):
         (book / "figures" / "answer.svg").write_text(figure, encoding="utf-8")
-
-
-def build_book(book: Path) -> None:
-    """jupyter-book build, with warnings as errors; the pages are put beside the _config.yml, above the book."""
-    command = [
-        str(Path(sys.executable).with_name("jupyter-book")),
-        "build",
-        str(book),
-        "-W",
-        "-n",
-        "--keep-going",
-    ]
-    done = subprocess.run(command, cwd=book.parent, capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(done.stdout[-3000:], done.stderr[-3000:], sep="\n")
-        raise InputError("jupyter-book found errors in the pages; they are printed above.")
 
 
 def uncommitted() -> bool:

@@ -4,6 +4,7 @@ numba's own cache notices a change in the file of the compiled function, not in 
 that it calls. Here the folder's name is a digest of all these files: another text, another folder.
 """
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -26,6 +27,18 @@ def cache_folder() -> Path:
     return Path(base) / "qdllm-utils" / digest
 
 
+def forgiving(function: Any) -> Any:
+    """A compiled function that goes on where its code cannot be kept: a full disk is no reason not to compute."""
+    keep = function._cache.save_overload
+
+    def keep_where_there_is_room(*given: Any) -> None:
+        with contextlib.suppress(OSError):
+            keep(*given)
+
+    function._cache.save_overload = keep_where_there_is_room
+    return function
+
+
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, compiled at its first call and kept for the next process where that can be."""
     settings: Any = numba.config
@@ -34,7 +47,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
         settings.CACHE_DIR = str(folder)
-        return numba.njit(cache=True, **OPTIONS)(function)
+        return forgiving(numba.njit(cache=True, **OPTIONS)(function))
     except (OSError, RuntimeError):  # no home, no right to write, no source file: compiled in each process
         return numba.njit(**OPTIONS)(function)
     finally:

@@ -22,6 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from qdllm_utils.learning.copies import lay_out
+from qdllm_utils.learning.finite import NotFinite, not_finite
 
 Data = dict[str, Tensor]
 
@@ -109,10 +110,9 @@ def predict(student: Any, data: Data, batch_size: int = 256) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def accuracies(student: Any, data: Data) -> Tensor:
-    """The accuracy of each copy, (S,)."""
-    predicted = predict(student, data).argmax(dim=-1)
-    return (predicted == data["labels"].cpu()).double().mean(dim=1)
+def accuracies(logits: Tensor, labels: Tensor) -> Tensor:
+    """The accuracy of each copy, (S,), from its logits (S, N, C) and the labels (N,)."""
+    return (logits.argmax(dim=-1) == labels.cpu()).double().mean(dim=1)
 
 
 def optimiser_of(student: Any) -> torch.optim.Optimizer:
@@ -124,14 +124,19 @@ def optimiser_of(student: Any) -> torch.optim.Optimizer:
     return torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
 
 
-def step(student: Any, optimiser: torch.optim.Optimizer, batch: Data, epoch: int) -> None:
-    """One optimiser step of all copies on a batch (S, B, ...): each copy follows the mean loss of its own rows."""
-    loss = student.losses(batch, epoch).mean(dim=1).sum()
+def step(student: Any, optimiser: torch.optim.Optimizer, batch: Data, epoch: int) -> Tensor:
+    """One optimiser step of all copies on a batch (S, B, ...): each copy follows the mean loss of its own rows.
+
+    Returns those means, (S,), without their gradients.
+    """
+    losses = student.losses(batch, epoch).mean(dim=1)
+    loss = losses.sum()
     optimiser.zero_grad(set_to_none=not getattr(student, "copies_apart", False))
     loss.backward()
     if student.settings.clip:
         torch.nn.utils.clip_grad_norm_(student.parameters(), student.settings.clip)
     optimiser.step()
+    return losses.detach()
 
 
 def fit(student: Any, train: Data, validation: Data, label: str = "training") -> Fit:
@@ -139,6 +144,8 @@ def fit(student: Any, train: Data, validation: Data, label: str = "training") ->
 
     Every copy has its own batch order, drawn from its seed, and Adam acts element by element, so training copies
     together equals training them one by one: to the bit where `copies_apart`, else up to rounding.
+    Raises NotFinite, at the end, where a copy's loss, weights or logits stop being finite; the others are then trained
+    as ever.
     """
     settings: Settings = student.settings
     device = next(student.parameters()).device
@@ -154,30 +161,39 @@ def fit(student: Any, train: Data, validation: Data, label: str = "training") ->
     best_epoch = torch.zeros(len(student.seeds), dtype=torch.long)
     kept = {name: values.clone() for name, values in student.state_dict().items()}
     history, seconds = [], 0.0
+    broken: dict[int, str] = {}
     with tqdm(total=total, desc=label, unit="step", mininterval=5) as bar:
         for epoch in range(settings.epochs):
             start = time.perf_counter()
             student.train()
+            losses = torch.zeros(len(student.seeds), device=device)
             for index in epoch_batches(n_rows, settings.batch_size, generators, lengths):
-                step(student, optimiser, rows(train, index.to(device)), epoch)
+                losses += step(student, optimiser, rows(train, index.to(device)), epoch)
                 scheduler.step()
                 bar.update()
             if device.type == "cuda":
                 torch.cuda.synchronize()
             seconds += time.perf_counter() - start
-            accuracy = accuracies(student, validation)
+            logits = predict(student, validation)
+            accuracy = accuracies(logits, validation["labels"])
             history.append(accuracy.tolist())
             better = (accuracy > best) & (epoch >= settings.select_from)
             best = torch.where(better, accuracy, best)
             best_epoch[better] = epoch + 1
             keep(kept, student.state_dict(), better)
+            broken = not_finite(student, losses, logits, f"epoch {epoch + 1}") | broken
+            if len(broken) == len(student.seeds):
+                break
             bar.set_postfix(validation=f"{accuracy.mean():.3f}")
             last_gain = max(int(best_epoch.max()), settings.select_from)
             if settings.patience and epoch + 1 - last_gain >= settings.patience:
                 break
     student.load_state_dict(kept)
     per_copy = seconds / len(history) / len(student.seeds)
-    return Fit(best_epoch.tolist(), best.tolist(), history, per_copy)
+    found = Fit(best_epoch.tolist(), best.tolist(), history, per_copy)
+    if broken:
+        raise NotFinite(label, broken, found)
+    return found
 
 
 def keep(kept: Data, state: Data, better: Tensor) -> None:

@@ -16,6 +16,7 @@ from qdcircuits.errors import InputError
 from qdllm_utils.config import CHOICES, CHOSEN, DECODER_POOLINGS, FINE_TUNED_POOLINGS, TASKS, Knobs, Scale, Task
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs import provenance
+from qdllm_utils.runs.missing import FailedRuns, train_missing
 from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.texts import pretrained
 from qdllm_utils.texts.sources import Source, split
@@ -179,19 +180,32 @@ class Experiment:
         row = self.store.load(self.pooled_identity(pooling), arrays=True)
         if row is None:
             label = f"embeddings, {pooling}" if pooling in FINE_TUNED_POOLINGS else "frozen embeddings"
-            self.store.say(f"{label}: computing ({self.store.why}).")
-            with provenance.recorded() as record:
-                made = self.compute_fine_tuned(pooling) if pooling in FINE_TUNED_POOLINGS else self.compute_frozen()
-            for name, values in made.items():
-                new = Row(self.pooled_identity(name), {"dimension": values.shape[1]}, record, {name: values})
-                self.store.save(new)
-                row = new if name == pooling else row
+            self.store.check_writable()
+            key = key_of(self.embedding_identity(pooling))  # of all frozen poolings, which are made together
+            told = f"{label}: another process is computing them: waiting."
+            with self.store.claim(key).held(told, self.store.say):
+                row = self.store.load(self.pooled_identity(pooling), arrays=True)
+                made = {} if row else self.make_embeddings(pooling, label)
+            row = row or made.get(pooling)
         if row is None:
             raise InputError(
                 f"The embedder {self.scale.embedder} has no pooling {pooling}, which reads a padded position: choose "
                 f"one of {', '.join(made)}."
             )
         return row.arrays[pooling]
+
+    def make_embeddings(self, pooling: str, label: str) -> dict[str, Row]:
+        """The new rows of a fine-tuned pooling, or of all the frozen ones, stored."""
+        self.store.say(f"{label}: computing ({self.store.why}).")
+        with provenance.recorded() as record:
+            made = self.compute_fine_tuned(pooling) if pooling in FINE_TUNED_POOLINGS else self.compute_frozen()
+        rows = {
+            name: Row(self.pooled_identity(name), {"dimension": values.shape[1]}, record, {name: values})
+            for name, values in made.items()
+        }
+        for row in rows.values():
+            self.store.save(row)
+        return rows
 
     def pooled_identity(self, pooling: str) -> dict[str, Any]:
         """What identifies the row that holds the embeddings of one pooling."""
@@ -249,9 +263,10 @@ class Experiment:
         return {pooling: found}
 
     def student_rows(self, students: tuple[str, ...], seeds: range) -> dict[str, list[Row]]:
-        """The rows of every student and seed, in the order of the seeds; missing ones are trained."""
-        from qdllm_utils.runs.jobs import run_jobs
+        """The rows of every student and seed, in the order of the seeds; missing ones are trained.
 
+        Raises FailedRuns, when all others are stored, for runs that failed.
+        """
         rows: dict[tuple[str, int], Row] = {}
         missing: dict[str, list[int]] = {}
         for student in students:
@@ -266,9 +281,11 @@ class Experiment:
             for student, absent in missing.items():
                 numbers = ", ".join(map(str, absent))
                 self.store.say(f"{student}, teacher {self.teacher}, seeds {numbers}: computing ({self.store.why}).")
-            for row in run_jobs(self.jobs(missing)):
-                self.store.save(row)
-                rows[row.identity["student"], row.identity["seed"]] = row
+            made, failures = train_missing(self.store, self.jobs(missing))
+            rows |= {(row.identity["student"], row.identity["seed"]): row for row in made.values()}
+            if failures:
+                whole = [s for s in students if all((s, seed) in rows for seed in seeds)]
+                raise FailedRuns(failures, {student: [rows[student, seed] for seed in seeds] for student in whole})
         return {student: [rows[student, seed] for seed in seeds] for student in students}
 
     def check_weights(self) -> None:
@@ -334,17 +351,22 @@ class TeacherRun:
     """A teacher and the rows of its students: {student: [row of each seed]}.
 
     others: the quantum student's rows where it reads the texts with another embedder, {embedder: [row of each seed]}.
+    failed: {student: why}, of those with a run that made no row; they are not among `students`.
     """
 
     name: str
     teacher: Row
     students: dict[str, list[Row]]
+    failed: dict[str, str] = field(default_factory=dict)
     others: dict[str, list[Row]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a table shows: teachers x students x seeds on one corpus, and how they were got."""
+    """What a table shows: teachers x students x seeds on one corpus, and how they were got.
+
+    absent: {teacher: why}, of those that could not be made, where another could.
+    """
 
     title: str
     source_kind: str
@@ -352,27 +374,56 @@ class Comparison:
     parameters: Parameters
     runs: list[TeacherRun]
     store: Store
+    absent: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> list[str]:
+        """What failed, a sentence a teacher or a student."""
+        students = [f"{student}, teacher {run.name}: {why}" for run in self.runs for student, why in run.failed.items()]
+        return students + [f"teacher {teacher}: {why}" for teacher, why in self.absent.items()]
 
 
 def compare(parameters: Parameters, task: Task, path: str | None = None) -> Comparison:
     """The compression students and the quantum one for each teacher asked for (the paper's Tables 4 to 6).
 
-    path: a CSV file to use in place of the task's texts.
+    path: a CSV file to use in place of the task's texts. A run that fails leaves the others standing; it is named in
+    the comparison's `failures`.
     """
     scale = parameters.size
     source = Source(task.name, scale, parameters.values.get("data_dir"), path)
     if path:
         _ = source.corpus
     store = Store(refresh=parameters.refresh)
-    runs = []
+    runs: list[TeacherRun] = []
+    errors: dict[str, InputError] = {}
     for teacher in parameters.teachers:
-        if pretrained.looks_like_path(teacher):
-            pretrained.locate(teacher)
-        experiment = Experiment(source, scale, teacher, parameters.knobs, store)
-        students = experiment.student_rows(STUDENTS, parameters.seed_list)
-        others = {}
-        for embedder in scale.also_reads:
-            reading = replace(experiment, scale=replace(scale, embedder=embedder))
-            others[embedder] = reading.student_rows(("quantum",), parameters.seed_list)["quantum"]
-        runs.append(TeacherRun(teacher, experiment.teacher_row(), students, others))
-    return Comparison(source.title, source.kind, None if path else task.name, parameters, runs, store)
+        try:
+            if pretrained.looks_like_path(teacher):
+                pretrained.locate(teacher)
+            runs.append(run_of(Experiment(source, scale, teacher, parameters.knobs, store), parameters.seed_list))
+        except InputError as error:
+            store.say(f"Teacher {teacher}: {error}")
+            errors[teacher] = error
+    if errors and not runs:
+        raise next(iter(errors.values()))
+    absent = {teacher: str(error) for teacher, error in errors.items()}
+    return Comparison(source.title, source.kind, None if path else task.name, parameters, runs, store, absent)
+
+
+def run_of(experiment: Experiment, seeds: range) -> TeacherRun:
+    """A teacher with its students; those with a run that failed are named, and said, and left out."""
+    failed: dict[str, str] = {}
+    try:
+        students = experiment.student_rows(STUDENTS, seeds)
+    except FailedRuns as error:
+        experiment.store.say(str(error))
+        students, failed = error.whole, error.reasons
+    others = {}
+    for embedder in experiment.scale.also_reads:
+        reading = replace(experiment, scale=replace(experiment.scale, embedder=embedder))
+        try:
+            others[embedder] = reading.student_rows(("quantum",), seeds)["quantum"]
+        except FailedRuns as error:
+            experiment.store.say(str(error))
+            failed[f"quantum reading with {embedder}"] = next(iter(error.reasons.values()))
+    return TeacherRun(experiment.teacher, experiment.teacher_row(), students, failed, others)

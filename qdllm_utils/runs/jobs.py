@@ -1,24 +1,28 @@
-"""One training run, and many of them: over the cores with joblib, over machines with Dask.
+"""One training run, and many of them: over the cores with loky, over machines with Dask.
 
 QDLLM_WORKERS: how many processes (default: the cores; one on a GPU). QDLLM_DASK: the address of a running
 Dask scheduler, whose workers (--nthreads 1) then do the runs; they need this package and nothing else.
 """
 
 import os
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import joblib
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from qdcircuits.errors import InputError
+from qdllm_utils import machine
 from qdllm_utils.config import Knobs
 from qdllm_utils.learning import training
+from qdllm_utils.learning.finite import NotFinite, check_rows, copies_with
 from qdllm_utils.learning.metrics import classification, packed
-from qdllm_utils.runs import provenance
+from qdllm_utils.runs import pool, provenance
+from qdllm_utils.runs.pool import Killed
 from qdllm_utils.runs.store import Row
 from qdllm_utils.students.bert import BertStudent, tokenize
 from qdllm_utils.students.bert_qtc import BertQTC, TrainedBertQTC
@@ -35,6 +39,7 @@ from qdllm_utils.students.textrcnn import TextRCNN
 from qdllm_utils.students.tinybert import TinyBERT
 from qdllm_utils.texts.teacher_specs import TeacherSpec
 
+MEMORY_OF_A_WORKER = 10**9  # bytes, at least, of a process that trains: Python, torch, data and a small student
 BASELINES: dict[str, type[BertStudent]] = {student.name: student for student in (TinyBERT, MiniLLM, DistilBERT, PKD)}
 # trained on the task's labels, without a teacher
 RELATED: dict[str, type[Any]] = {
@@ -95,8 +100,25 @@ def build(job: Job) -> tuple[Any, training.Data]:
     return bert, data | bert.leave_out_unused_tokens(tokens)
 
 
-def train(job: Job, threads: int) -> list[Row]:
-    """Train, keep the best validation epoch, test: one row a seed."""
+@dataclass(frozen=True)
+class Failed:
+    """A run that made no row. reason: why, in words."""
+
+    identity: dict[str, Any]
+    reason: str
+
+    def __str__(self) -> str:
+        """'pkd, seed 2: the loss is not finite in epoch 1. ...'."""
+        return f"{self.identity['student']}, seed {self.identity['seed']}: {self.reason}"
+
+
+def train(job: Job, threads: int) -> list[Row | Failed]:
+    """Train, keep the best validation epoch, test: one row a seed, or Failed for a copy that is not finite.
+
+    Raises InputError for embeddings or teacher logits that are not finite.
+    """
+    check_rows(job.features, "The embeddings of the texts")
+    check_rows(job.teacher_logits, "The logits of the teacher")
     torch.set_num_threads(threads)
     torch.manual_seed(job.seeds[0])
     with provenance.recorded() as record:
@@ -107,16 +129,25 @@ def train(job: Job, threads: int) -> list[Row]:
             for name, numbers in job.split.items()
         }
         label = f"{job.student}, seed {', '.join(map(str, job.seeds))}"
-        if isinstance(student, LSFLS):
-            fit = student.self_train(parts["train"], parts["validation"], label)
-        else:
-            fit = training.fit(student, parts["train"], parts["validation"], label)
+        broken: dict[int, str] = {}
+        try:
+            if isinstance(student, LSFLS):
+                fit = student.self_train(parts["train"], parts["validation"], label)
+            else:
+                fit = training.fit(student, parts["train"], parts["validation"], label)
+        except NotFinite as error:
+            fit, broken = error.fit, error.copies
         device = next(student.parameters()).device
         test = {name: values.to(device) for name, values in parts["test"].items()}
-        logits = training.predict(student, test).numpy()
+        output = training.predict(student, test)
+        broken = dict.fromkeys(copies_with(output), "the logits of the test texts are not finite") | broken
+        logits = output.numpy()
     record["students_at_once"] = len(job.seeds)
-    rows = []
+    rows: list[Row | Failed] = []
     for copy, identity in enumerate(job.identities):
+        if copy in broken:
+            rows.append(Failed(identity, f"{broken[copy]} (learning rate {student.settings.learning_rate:g})"))
+            continue
         predicted = logits[copy].argmax(axis=1)
         result = {
             **classification(job.labels[job.split["test"]], predicted),
@@ -142,33 +173,55 @@ def threads(job: Job, share: int) -> int:
     return max(1, share) if job.features is None else 1
 
 
-def run_jobs(jobs: list[Job]) -> Iterator[Row]:
-    """The rows of all jobs, each as soon as its run ends, so that an interrupted grid loses only what runs."""
-    cores = len(os.sched_getaffinity(0))
-    scheduler = os.environ.get("QDLLM_DASK")
-    progress = tqdm(total=len(jobs), desc="training runs", unit="run")
-    if scheduler:
-        from distributed import Client, as_completed
+def attempt(job: Job, share: int) -> list[Row | Failed]:
+    """`train`, with whatever goes wrong as Failed; what the traceback would say goes to standard error."""
+    try:
+        return train(job, threads(job, share))
+    except Exception as error:
+        if not isinstance(error, InputError):
+            traceback.print_exc()
+        return failed(job, error)
 
-        try:
-            client = Client(scheduler, timeout=10)
-        except (ValueError, OSError, AssertionError) as error:
-            raise InputError(
-                f"QDLLM_DASK is {scheduler!r}, and no Dask scheduler answers there: give the address of a running one "
-                "(tcp://host:8786) or unset it."
-            ) from error
-        with client:
-            futures = [client.submit(train, job, 1, pure=False) for job in jobs]
-            for future in as_completed(futures):
-                progress.update()
-                yield from future.result()
-        return
-    default = "1" if torch.cuda.is_available() else str(cores)
-    text = os.environ.get("QDLLM_WORKERS", default)
-    if not text.isdigit() or int(text) < 1:
-        raise InputError(f"QDLLM_WORKERS is {text!r}: it must be a whole number, 1 or more.")
-    workers = min(int(text), len(jobs))
-    parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
-    for rows in parallel(joblib.delayed(train)(job, threads(job, cores // workers)) for job in jobs):
-        progress.update()
-        yield from rows
+
+def failed(job: Job, error: Exception) -> list[Row | Failed]:
+    """Every run of a job as Failed."""
+    first = (str(error).splitlines() or [""])[0]
+    reason = first if isinstance(error, InputError | Killed) else f"{type(error).__name__}: {first}"
+    return [Failed(identity, reason) for identity in job.identities]
+
+
+def run_jobs(jobs: Iterable[Job], total: int | None = None) -> Iterator[Row | Failed]:
+    """The rows of all jobs, each as soon as its run ends, so that an interrupted grid loses only what runs.
+
+    A run that fails comes as Failed, and the others go on. Jobs are drawn only when one can be started; total: how
+    many there are, where `jobs` is no list.
+    """
+    total = len(jobs) if isinstance(jobs, Sized) else total
+    scheduler = os.environ.get("QDLLM_DASK")
+    results: Iterator[tuple[Job, list[Row | Failed] | Exception]]
+    if scheduler:
+        from qdllm_utils.runs import cluster
+
+        results = cluster.spread(jobs, scheduler, partial(attempt, share=1))
+    else:
+        workers = number_of_workers(total)
+        work = partial(attempt, share=machine.cores() // workers)
+        # one worker is this process, which has what it needs loaded and its place on a GPU
+        results = pool.spread(jobs, workers, work) if workers > 1 else ((job, work(job)) for job in jobs)
+    with tqdm(total=total, desc="training runs", unit="run") as progress:
+        for job, found in results:
+            progress.update()
+            yield from failed(job, found) if isinstance(found, Exception) else found
+
+
+def number_of_workers(total: int | None) -> int:
+    """QDLLM_WORKERS, or one on a GPU, else as many as there are cores and memory for; no more than there are jobs."""
+    if "QDLLM_WORKERS" in os.environ:
+        text = os.environ["QDLLM_WORKERS"]
+        if not text.isdigit() or int(text) < 1:
+            raise InputError(f"QDLLM_WORKERS is {text!r}: it must be a whole number, 1 or more.")
+        asked = int(text)
+    else:
+        with_memory = max(1, machine.available_memory() // MEMORY_OF_A_WORKER)
+        asked = 1 if torch.cuda.is_available() else min(machine.cores(), with_memory)
+    return max(1, asked if total is None else min(asked, total))

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import platform
-import resource
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from qdllm_utils.machine import peak_memory
 
 PACKAGES = ("torch", "transformers", "peft", "pennylane", "numpy", "scikit-learn")
 
@@ -83,7 +84,7 @@ def recorded() -> Iterator[dict[str, Any]]:
         commit=commit(),
         seconds=round(time.perf_counter() - start, 3),
         cpu_seconds=round(time.process_time() - cpu, 3),
-        peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        peak_memory_mb=round(peak_memory() / 2**20),
         machine={
             "processor": processor(),
             "cores": os.cpu_count(),

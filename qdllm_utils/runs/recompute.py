@@ -10,6 +10,7 @@ from qdllm_utils.config import SCALES, Knobs, knobs
 from qdllm_utils.runs import tuning
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.identity import describe
+from qdllm_utils.runs.missing import FailedRuns
 from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.texts.sources import Source
 
@@ -104,7 +105,7 @@ def check_same(key: str, identity: dict[str, Any]) -> None:
 
 def trained(experiment: Experiment, identity: dict[str, Any]) -> Row:
     """The student of an identity, trained now."""
-    from qdllm_utils.runs.jobs import ON_EMBEDDINGS, run_jobs
+    from qdllm_utils.runs.jobs import ON_EMBEDDINGS, Failed, run_jobs
 
     student, seed = identity["student"], identity["seed"]
     if student in ON_EMBEDDINGS:
@@ -113,6 +114,8 @@ def trained(experiment: Experiment, identity: dict[str, Any]) -> Row:
     else:
         (job,) = experiment.jobs({student: [seed]})
     (row,) = run_jobs([job])
+    if isinstance(row, Failed):
+        raise FailedRuns([row])
     return row
 
 

@@ -11,18 +11,17 @@ import hashlib
 import io
 import json
 import os
-import tempfile
+import zipfile
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
 from qdcircuits.errors import InputError
-from qdllm_utils.runs import provenance
+from qdllm_utils.runs import provenance, schema
+from qdllm_utils.runs.files import Claim, locked, sweep, try_folder, write
 from qdllm_utils.runs.published import Published
 
 PUBLISHED = Path(__file__).parents[2] / "book" / "results"
@@ -58,8 +57,14 @@ def key_of(identity: dict[str, Any]) -> str:
 
 
 def default_folder() -> Path:
-    """QDLLM_STORE, or the folder results/ in the working directory."""
-    return Path(os.environ.get("QDLLM_STORE", "results"))
+    """QDLLM_STORE (where ~ is the home), or the folder results/ in the working directory; InputError if it is empty."""
+    place = os.environ.get("QDLLM_STORE", "results")
+    if not place.strip():
+        raise InputError("QDLLM_STORE is empty: give a folder for the rows, or unset it for results/ here.")
+    try:
+        return Path(place).expanduser()
+    except RuntimeError:
+        raise InputError(f"QDLLM_STORE is {place!r}, and there is no such home: give the folder in full.") from None
 
 
 class Store:
@@ -76,6 +81,17 @@ class Store:
         self.published = Published(PUBLISHED)
         self.loaded: set[str] = set()
         self.computed: set[str] = set()
+        self.tried = False
+
+    def check_writable(self) -> None:
+        """Raise InputError, before anything is computed, where a row could not be written; once for each store."""
+        if not self.tried:
+            try_folder(self.folder)
+            self.tried = True
+
+    def claim(self, key: str) -> Claim:
+        """What one process at a time can hold of a run."""
+        return Claim(self.folder, key)
 
     def load(self, identity: dict[str, Any], arrays: bool = False) -> Row | None:
         """The row of an identity, or None; a damaged file is named and counts as absent."""
@@ -102,10 +118,16 @@ class Store:
                 raw = path.read_bytes()
             except FileNotFoundError:
                 return None
+            except OSError as error:
+                raise Damaged(f"{path.name} cannot be read ({error.strerror})") from None
             record = checked(raw, key, path.name)
             try:
                 name = arrays_name(self.folder, key, record)
-                return row_of(record, arrays_of(self.folder, key, record) if arrays else None, name, arrays)
+                try:
+                    raw_arrays = arrays_of(self.folder, key, record) if arrays else None
+                except OSError as error:
+                    raise Damaged(f"{name} cannot be read ({error.strerror})") from None
+                return row_of(record, raw_arrays, name, arrays)
             except Damaged:
                 # another process may have put a new row into its place between the two reads
                 if attempt == 2 or path.read_bytes() == raw:
@@ -126,7 +148,11 @@ class Store:
         return self.own(key, arrays) or self.from_the_book(key, arrays)
 
     def save(self, row: Row) -> None:
-        """Write the arrays, then the row, each in one step; raises InputError where there is no room."""
+        """Write the arrays, then the row, each in one step.
+
+        Raises InputError where there is no room, and for a row with a number that is not finite.
+        """
+        schema.check_finite(row.identity, row.result, row.arrays)
         record: dict[str, Any] = {"identity": row.identity, "result": row.result, "provenance": row.provenance}
         raw = None
         if row.arrays:
@@ -136,6 +162,7 @@ class Store:
             record["arrays"] = hashlib.sha256(raw).hexdigest()
         record["checksum"] = checksum(record)
         with locked(self.folder):
+            sweep(self.folder)
             files, before = files_of(self.folder, row.key, record, raw), self.arrays_file(row.key)
             write(files)
             if before and before not in files:
@@ -165,11 +192,16 @@ class Store:
         row = self.load(identity, arrays)
         if row is not None:
             return row
-        self.say(f"{label}: computing ({self.why}).")
-        with provenance.recorded() as record:
-            result, values = compute()
-        row = Row(identity, result, record, values)
-        self.save(row)
+        self.check_writable()
+        told = f"{label}: another process is computing it: waiting."
+        with self.claim(key_of(identity)).held(told, self.say):
+            if (row := self.load(identity, arrays)) is not None:
+                return row
+            self.say(f"{label}: computing ({self.why}).")
+            with provenance.recorded() as record:
+                result, values = compute()
+            row = Row(identity, result, record, values)
+            self.save(row)
         return row
 
 
@@ -188,7 +220,11 @@ def checked(raw: bytes, key: str, name: str) -> dict[str, Any]:
             raise Damaged(f"{name} does not match its checksum")
         if key_of(record["identity"]) != key:
             raise Damaged(f"{name} is the row of another run")
-    except (ValueError, KeyError, TypeError) as error:
+        if not isinstance(record["provenance"], dict):
+            raise Damaged(f"{name} is damaged (no provenance)")
+        if wrong := schema.wrong_with(record["identity"], record["result"]):
+            raise Damaged(f"{name} is no whole row ({wrong})")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged(f"{name} is damaged ({type(error).__name__})") from None
     return record
 
@@ -199,8 +235,13 @@ def row_of(record: dict[str, Any], raw: bytes | None, name: str, arrays: bool) -
     if arrays and "arrays" in record:
         if raw is None or hashlib.sha256(raw).hexdigest() != record["arrays"]:
             raise Damaged(f"{name} is {'damaged' if raw else 'missing'}")
-        with np.load(io.BytesIO(raw), allow_pickle=False) as values:
-            row.arrays = dict(values)
+        try:
+            with np.load(io.BytesIO(raw), allow_pickle=False) as values:
+                row.arrays = dict(values)
+        except (ValueError, OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+            raise Damaged(f"{name} holds what is no plain array ({type(error).__name__})") from None
+    if arrays and (absent := schema.missing_array(row.identity, row.arrays)):
+        raise Damaged(f"{name} has no array {absent!r}")
     return row
 
 
@@ -221,41 +262,3 @@ def files_of(folder: Path, key: str, record: dict[str, Any], raw: bytes | None) 
     """The files of a row in a working store: its arrays first, then the row that names them."""
     files = {folder / f"{key}.{record['arrays'][:16]}.npz": raw} if raw is not None else {}
     return files | {folder / f"{key}.json": json.dumps(record, indent=1).encode()}
-
-
-def locked(folder: Path) -> AbstractContextManager[Any]:
-    """Hold the folder against other writers, so that none takes away arrays that another has just named."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise no_room(folder / "a row", error) from error
-    return FileLock(folder / ".lock")
-
-
-def no_room(path: Path, error: OSError) -> InputError:
-    """The sentence for a file that could not be written."""
-    return InputError(
-        f"{path.name} could not be written to {path.parent.name}/ ({error.strerror}): make room or set "
-        "QDLLM_STORE to another folder; the store is as it was."
-    )
-
-
-def write(files: dict[Path, bytes]) -> None:
-    """Write files so that all are there whole or none is: each beside its place first, then moved into it."""
-    staged: dict[Path, str] = {}
-    try:
-        for path, content in files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, staged[path] = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(staged[path], 0o644)
-        for path in files:
-            os.replace(staged[path], path)
-    except OSError as error:
-        raise no_room(next(reversed(files)), error) from error
-    finally:
-        for temporary in staged.values():
-            Path(temporary).unlink(missing_ok=True)

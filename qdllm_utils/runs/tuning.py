@@ -17,6 +17,7 @@ import numpy as np
 from qdllm_utils.config import TASKS, Knobs, knobs
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import RECIPE, Experiment
+from qdllm_utils.runs.missing import FailedRuns, train_missing
 from qdllm_utils.runs.statistics import Difference, by_text, family_of
 from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.students import tfidf
@@ -142,9 +143,8 @@ def rows_of(experiment: Experiment, asked: list[tuple[str, Knobs, range]]) -> li
     """The rows of each (student, knobs, seeds), in the order of the seeds; all that are missing are trained at once.
 
     Knobs may differ in anything but the pooling, so that the embeddings are read once.
+    Raises FailedRuns, when all others are stored, for runs that failed.
     """
-    from qdllm_utils.runs.jobs import run_jobs
-
     store = experiment.store
     identities = [
         [replace(experiment, asked=chosen).student_identity(student, seed) for seed in seeds]
@@ -178,9 +178,10 @@ def rows_of(experiment: Experiment, asked: list[tuple[str, Knobs, range]]) -> li
             )
             for student, chosen, absent in missing
         ]
-        for row in run_jobs(jobs):
-            store.save(row)
-            found[row.key] = row
+        made, failures = train_missing(store, jobs)
+        found |= made
+        if failures:
+            raise FailedRuns(failures)
     return [[found[key_of(identity)] for identity in wanted] for wanted in identities]
 
 

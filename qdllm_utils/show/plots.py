@@ -65,6 +65,8 @@ def accuracy_against_parameters(comparison: Comparison) -> Any:
     )
     for axis, run in zip(axes[0], runs, strict=True):
         for student in STUDENTS:
+            if student not in run.students:
+                continue  # its run failed; the table says why
             rows = run.students[student]
             centre, sd = spread(row.result["acc"] for row in rows)
             style_of = {

@@ -114,9 +114,10 @@ def compression_table(comparison: Comparison) -> HTML:
         lines.append(group(teacher_name(run)))
         # beside a lone teacher that the paper has not stands the paper's mean over its five
         whose = "overall" if len(comparison.runs) == 1 and run.name not in PAPER_TEACHERS else run.name
-        shown = [(student, rows, reader) for student, rows in run.students.items()]
+        shown = [(student, run.students[student], reader) for student in STUDENTS if student in run.students]
         shown += [("quantum", rows, name) for name, rows in run.others.items()]
-        largest = max(rows[0].result["parameters"] for _, rows, _ in shown)
+        lines += [failed(STUDENT_NAMES.get(name, name), why) for name, why in run.failed.items()]
+        largest = max((rows[0].result["parameters"] for _, rows, _ in shown), default=1)
         for student, rows, reads in shown:
             lines.append("<tr>" + row_head(student, rows[0], reads, largest))
             for metric in METRICS:
@@ -124,16 +125,25 @@ def compression_table(comparison: Comparison) -> HTML:
                 numbers = [values(row)[metric] for row in rows]
                 lines.append(cell(numbers, metric, printed, "paper’s mean" if whose == "overall" else "paper"))
             lines.append("</tr>")
+    lines += [failed(TEACHER_NAMES.get(name, name), why) for name, why in comparison.absent.items()]
     lines += overall(comparison) if len(comparison.runs) > 1 else []
-    return HTML(f'<div class="qd-table" tabindex="0"><table>{"".join(lines)}</tbody></table></div>')
+    text = f'<div class="qd-table" tabindex="0"><table>{"".join(lines)}</tbody></table></div>'
+    return HTML(text, failed=comparison.failures) if comparison.failures else HTML(text)
+
+
+def failed(name: str, why: str) -> str:
+    """The line of what made no row: one red cell with the reason."""
+    reason = f'<td class="qd-failed" colspan="{len(METRICS)}">failed: {html.escape(why)}</td>'
+    return f'<tr><th scope="row">{html.escape(name)}</th>{reason}</tr>'
 
 
 def overall(comparison: Comparison) -> list[str]:
     """The overall block: the mean over the teachers, seed by seed, and the parameter proportion."""
     number = len(comparison.runs)
-    largest = max(rows[0].result["parameters"] for rows in comparison.runs[0].students.values())
+    students = [student for student in STUDENTS if all(student in run.students for run in comparison.runs)]
+    largest = max((rows[0].result["parameters"] for rows in comparison.runs[0].students.values()), default=1)
     lines = [group(f"Overall, {number} teachers (paper: the mean of its five)")]
-    for student in STUDENTS:
+    for student in students:
         first = comparison.runs[0].students[student][0]
         proportion = first.result["parameters"] / largest
         printed = paper.compression(comparison.task, "overall", student, "proportion")
@@ -165,7 +175,7 @@ def caption(comparison: Comparison) -> str:
     parameters = comparison.parameters
     readers = (parameters.size.embedder, *parameters.size.also_reads)
     first = comparison.runs[0]
-    seeds = len(first.students["quantum"])
+    seeds = len(parameters.seed_list)
     inner = [STUDENT_NAMES[student] for student, rows in first.students.items() if rows[0].result["inner_states"]]
     differing = changed(parameters.preset, parameters.knobs)
     changes = "; changed: " + ", ".join(f"{k} = {v}" for k, v in differing.items()) if differing else ""

@@ -85,6 +85,9 @@ def compression(comparison: Comparison) -> Verdict:
     task = comparison.task
     if comparison.parameters.demo or task is None:
         return Verdict(UNTRIED, DEMO_WHY if task else "these are not the paper's texts.")
+    if comparison.failures:
+        number = len(comparison.failures)
+        return Verdict(UNTRIED, f"{number} of the arms failed (the red cells); the next run tries only these.")
     ours = {
         student: [mean(seed) for seed in zip(*(accuracies(run, student) for run in comparison.runs), strict=True)]
         for student in STUDENTS

@@ -5,10 +5,10 @@ import shutil
 from functools import lru_cache
 from pathlib import Path
 
-import psutil
 import torch
 
 from qdcircuits.errors import InputError
+from qdllm_utils.machine import available_memory
 
 REST = 1e9  # bytes: Python and libraries
 STATES = 30  # numbers a token, layer and width that a training step keeps for its gradients
@@ -50,7 +50,7 @@ def check_memory(parameters: int, trained: int = 0, width: int = 4, states: floa
     if torch.cuda.is_available():
         free, where = torch.cuda.mem_get_info()[0], "GPU memory"
     else:
-        free, where = psutil.virtual_memory().available, "memory"
+        free, where = available_memory(), "memory"
     if needed > free:
         raise InputError(
             f"The model needs about {needed / 1e9:.1f} GB of {where} and {free / 1e9:.1f} GB are free: close what else "

@@ -5,7 +5,6 @@ import fcntl
 import hashlib
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from qdcircuits.errors import InputError
+from qdllm_utils.machine import peak_memory
 
 CHUNK = 4  # batches of a stored chunk
 MEASURED = 20.0  # seconds of work before the time left is said
@@ -86,15 +86,9 @@ class Clock:
         """Add what has passed and write the file."""
         now = time.monotonic()
         self.times["seconds"] += now - self.since
-        self.times["peak_bytes"] = max(self.times["peak_bytes"], peak_bytes())
+        self.times["peak_bytes"] = max(self.times["peak_bytes"], peak_memory())
         self.since = now
         write_json(self.path, self.times)
-
-
-def peak_bytes() -> int:
-    """The greatest memory of this process so far, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 class Progress:
@@ -120,7 +114,7 @@ class Progress:
             rate = self.worked / seconds
             say(
                 f"Measured: {rate:,.0f} tokens a second; {duration((self.bar.total - self.worked) / rate)} left; "
-                f"{peak_bytes() / 1e9:.1f} GB of memory so far."
+                f"{peak_memory() / 1e9:.1f} GB of memory so far."
             )
 
 

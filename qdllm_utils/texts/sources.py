@@ -6,6 +6,7 @@ user's cache; `fetch()` puts them into the cache from the published commit, each
 
 import hashlib
 import os
+import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
@@ -89,14 +90,29 @@ def cache() -> Path:
 def fetch() -> Path:
     """Download the authors' files at the published commit into the user's cache; returns the folder.
 
-    Each file's SHA-256 is checked; a file that is there already is not fetched again.
+    Each file's SHA-256 is checked; a file that is there already is not fetched again. Raises InputError where a file
+    cannot be fetched, is another one, or finds no room.
     """
     import pooch
+    import requests
 
     registry = {name: f"sha256:{value}" for name, value in SHA256.items()}
     files = pooch.create(path=cache(), base_url=PUBLISHED, registry=registry, retry_if_failed=2)
     for name in registry:
-        files.fetch(name, progressbar=True)
+        try:
+            files.fetch(name, progressbar=True)
+        except requests.RequestException as error:
+            raise InputError(
+                f"{name} of the authors' data could not be fetched ({type(error).__name__}): go online and try again, "
+                "or set QDLLM_DATA or data_dir to a folder that has senti/, stega/ and topic/."
+            ) from error
+        except ValueError as error:  # pooch: the SHA-256 differs
+            raise InputError(f"{name} came damaged or changed (its SHA-256 differs): try again later.") from error
+        except OSError as error:
+            raise InputError(
+                f"{name} could not be written to the cache ({error.strerror or error}): make room there, or set "
+                "XDG_CACHE_HOME to another folder."
+            ) from error
     return cache()
 
 
@@ -271,4 +287,7 @@ def statistics(corpus: Corpus) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(f"The authors' data is in {fetch()}.")
+    try:
+        print(f"The authors' data is in {fetch()}.")
+    except InputError as problem:
+        sys.exit(f"InputError: {problem}")

@@ -57,10 +57,15 @@ def test_every_student_and_seed_has_a_key_of_its_own():
     assert len(names) == 3 * len(STUDENTS)
 
 
+def student_row(chosen: Experiment, student: str, seed: int) -> Row:
+    result = {"acc": seed / 10, "p": 0.5, "r": 0.5, "f1": 0.5, "parameters": 9, "validation": 0.5, "size": "small"}
+    return Row(chosen.student_identity(student, seed), result, {})
+
+
 def fill(chosen: Experiment, seeds) -> None:
     for student in STUDENTS:
         for seed in seeds:
-            chosen.store.save(Row(chosen.student_identity(student, seed), {"acc": seed / 10}, {}))
+            chosen.store.save(student_row(chosen, student, seed))
 
 
 def test_rows_in_the_store_are_found_without_data_weights_or_training(monkeypatch):
@@ -79,14 +84,20 @@ def test_only_missing_rows_are_trained_and_each_is_saved_as_it_comes(monkeypatch
     chosen = experiment()
     fill(chosen, [0, 2])
 
-    def run(missing):
-        asked.update(missing)
-        for student, seeds in missing.items():
-            for seed in reversed(seeds):
-                yield Row(chosen.student_identity(student, seed), {"acc": seed / 10}, {})
+    def run(listed, total):
+        for job in listed:
+            asked.setdefault(job.student, []).extend(job.seeds)
+            for identity in reversed(job.identities):
+                yield student_row(chosen, job.student, identity["seed"])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Experiment, "jobs", lambda self, missing: missing)
+    def jobs_of(self, missing):
+        return [
+            jobs.Job(name, [self.student_identity(name, seed) for seed in seeds], seeds, *[None] * 10)
+            for name, seeds in missing.items()
+        ]
+
+    monkeypatch.setattr(Experiment, "jobs", jobs_of)
     monkeypatch.setattr(Experiment, "check_weights", lambda self: None)
     monkeypatch.setattr(jobs, "run_jobs", run)
     with pytest.raises(KeyboardInterrupt):

@@ -47,7 +47,7 @@ def trained(monkeypatch, tmp_path):
     asked = []
     monkeypatch.setattr(store_module, "PUBLISHED", tmp_path)
 
-    def run(listed):
+    def run(listed, total):
         for job in listed:
             asked.append((job.student, job.knobs.learning_rate, job.knobs.alpha, tuple(job.seeds)))
             for identity in job.identities:
@@ -81,7 +81,7 @@ def test_other_presets_keep_the_papers_optimiser(trained):
 def test_each_arm_takes_the_scaling_that_is_better_for_it_on_validation(monkeypatch, trained):
     """On validation QD-LLM is better on raw E and the linear probe on standardised E; on test it is the other way."""
 
-    def run(listed):
+    def run(listed, total):
         for job in listed:
             trained.append((job.student, job.knobs.standardise, tuple(job.seeds)))
             for identity in job.identities:

@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
-from qdllm_utils.texts import lora, needs, resumption, states, twins
+from qdllm_utils.texts import lora, resumption, states, twins
 from qdllm_utils.texts.sources import split
 from qdllm_utils.texts.teacher_specs import TeacherSpec
 
@@ -180,7 +181,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(refused, tiny, tmp_path):
 
 
 def test_too_little_memory_is_said_before_the_weights_are_loaded(refused, tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(needs.psutil, "virtual_memory", lambda: type("Memory", (), {"available": 5e8}))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 5e8}))
     monkeypatch.setattr(lora, "load_classifier", lambda *_: pytest.fail("the weights were loaded"))
     with refused("GB of memory", "free"):
         run(tiny, tmp_path)

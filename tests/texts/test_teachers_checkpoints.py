@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import peft
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -311,7 +312,7 @@ def test_more_gpus_do_not_change_a_run(monkeypatch, tmp_path, capsys, refused):
 def test_memory_and_disk_are_refused_before_anything_is_loaded(refused, tmp_path, monkeypatch):
     source = save(tmp_path)
     monkeypatch.setattr(teachers, "load_classifier", lambda *_, **__: pytest.fail("the weights were loaded"))
-    monkeypatch.setattr(needs.psutil, "virtual_memory", lambda: type("Memory", (), {"available": 5e8}))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 5e8}))
     with refused("GB of memory", "free"):
         teachers.fine_tune(spec_of(source), TEXTS, LABELS, ROWS, 2)
     monkeypatch.setattr(needs.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1e9}))

@@ -1,0 +1,80 @@
+"""One notebook run without a screen, the page of one that failed, and the book made of all."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from nbclient.exceptions import DeadKernelError
+
+from qdcircuits.errors import InputError
+
+
+def execute(path: Path, output: Path, parameters: dict[str, Any], root: Path) -> float:
+    """Run one notebook from the project's root; returns the seconds it took. Raises InputError where it fails."""
+    start = time.perf_counter()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            str(path),
+            str(output),
+            parameters=parameters,
+            cwd=str(root),
+            kernel_name="python3",
+            progress_bar=False,
+        )
+    except papermill.PapermillExecutionError as error:
+        raise InputError(f"{path.name} failed: {error.ename}: {error.evalue}") from None
+    except DeadKernelError:
+        raise InputError(
+            f"{path.name} failed: its kernel died, most likely killed by the system for want of memory; what ended is "
+            "stored: run it again with fewer processes (QDLLM_WORKERS=1) or more memory."
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"{path.name} failed: {error.strerror or error}; make room in the home and the temporary folder (TMPDIR)."
+        ) from error
+    tidy(output)
+    return time.perf_counter() - start
+
+
+def write_failed(path: Path, output: Path, why: str) -> None:
+    """The page of a notebook that failed: its prose, and in place of what it would show the reason."""
+    notebook = nbformat.read(path, as_version=4)
+    prose = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+    box = nbformat.v4.new_markdown_cell(f"::::{{admonition}} This page could not be made\n:class: error\n\n{why}\n::::")
+    notebook.cells = [*prose[:1], box, *prose[1:]]
+    nbformat.write(notebook, output)
+    output.with_suffix(".json").unlink(missing_ok=True)
+
+
+def tidy(path: Path) -> None:
+    """Take out of an executed notebook what belongs to one machine: progress bars, warnings, paths and timings."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        for name in ("papermill", "execution"):
+            cell.metadata.pop(name, None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    nbformat.write(notebook, path)
+
+
+def build_book(book: Path, strict: bool = True) -> None:
+    """jupyter-book build, where strict with warnings as errors: a page that failed lacks what others refer to.
+
+    The pages are put beside the _config.yml, above the book.
+    """
+    command = [
+        str(Path(sys.executable).with_name("jupyter-book")),
+        "build",
+        str(book),
+        *(["-W", "-n", "--keep-going"] if strict else []),
+    ]
+    done = subprocess.run(command, cwd=book.parent, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(done.stdout[-3000:], done.stderr[-3000:], sep="\n")
+        raise InputError("jupyter-book found errors in the pages; they are printed above.")
