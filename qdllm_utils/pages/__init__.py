@@ -1,10 +1,6 @@
-"""What single pages of the book need beyond the rest: their rows, tables, figures and verdicts.
+"""What single pages of the book need beyond the rest, each module named after its notebook.
 
-table1: datasets. table2: environment. table3: sizes, size_tables. table7, table8: ablations, ablation_tables.
-fig1: pipeline. fig3, timing: timing, timing_report. fig4: related. fig5: hardware, hardware_jobs, hardware_views.
-audit: audit, audit_claims, audit_wording, and of its statistics audit_forensics, audit_views and a module a kind.
-deviations: deviations. controls: arms, controls, control_tables. bytes: stored, stored_views. designs: designs,
-design_tables. features: features, feature_views. anatomy: anatomies, anatomy_views.
-surrogate: surrogates, surrogate_views.
-Tables 4 to 6 and own_texts need only runs.experiments, show.tables and show.plots.
+`<name>.py` has a page's rows, comparisons and sentences; `<name>_views.py`, where there is one, its tables and figures.
+Table 8 shares table7.py; the audit has a module for each kind of test (audit_digits, audit_grim, ...), Figure 5 for its
+jobs, checks and plots. Tables 4 to 6 need only runs.experiments, show.tables and show.plots.
 """

@@ -40,7 +40,7 @@ QUESTIONS = {
     "Does it work?": ("headline", "table4", "table5", "table6", "fig4", "table7"),
     "Does the circuit help?": ("controls", "designs", "surrogate", "anatomy"),
     "Is it small and fast?": ("table3", "bytes", "fig3", "timing"),
-    "Does a better teacher, or a better reader of the text, help?": ("table8", "features"),
+    "Does a better teacher, or a better reader of the text, help?": ("ceiling", "table8", "features"),
     "Does it run on hardware?": ("fig5", "table2"),
     "Do the paper's numbers agree with each other, and with its code?": ("audit", "table1", "deviations"),
 }
