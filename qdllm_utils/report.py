@@ -28,6 +28,7 @@ from qdllm_utils.runs.store import arrays_of, default_folder
 from qdllm_utils.show import record
 from qdllm_utils.show.execution import build_book, execute, write_failed
 from qdllm_utils.texts.sources import authors_fingerprint
+from qdllm_utils.texts.teacher_specs import share_right
 
 ROOT = Path(__file__).parents[1]
 
@@ -183,8 +184,11 @@ def rows_used(page: Path) -> list[published.NewRow]:
 def wanted_whole(identity: dict[str, Any]) -> bool:
     """Whether a row's arrays are published too: not of the thousands of arms that are no student of Tables 4 to 6.
 
-    The quantum student's are where it stands at a preset.
+    The quantum student's are where it stands at a preset; nothing's are where true labels teach.
     """
+    teacher = identity if identity["kind"] == "teacher" else identity.get("teacher", {})
+    if share_right(str(teacher.get("model"))) is not None:
+        return False
     if identity["kind"] != "student":
         return True
     if identity["student"] == "quantum":
