@@ -10,6 +10,7 @@ published only where no other page stands yet, and a demo row never.
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from qdllm_utils.texts.sources import authors_fingerprint
 from qdllm_utils.texts.teacher_specs import share_right
 
 ROOT = Path(__file__).parents[1]
+LEDGER = ROOT / "qdllm_utils" / "pages" / "stand_in_ledger.jsonl"  # its student is named by no page, but by the ledger
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -150,6 +152,7 @@ def publish(pages: list[Path], book: Path = ROOT / "book") -> None:
                 shutil.copy(file, book / "executed" / file.name)
     write_status(book)
     asked = {key for path in (book / "executed").glob("*.json") for key in record_of(path).get("keys", [])}
+    asked |= set(re.findall(r"student-[0-9a-f]{20}", LEDGER.read_text(encoding="utf-8")))
     homes = {page.stem for page in chosen if "keys" in record_of(page)}
     there = published.Published(book / "results").lines
     gone = [key for key, (home, _) in there.items() if home.split("-")[0] in homes and key not in asked]

@@ -1,6 +1,7 @@
 """What a reader sees of a failure: one red cell with its reason, a page not made, a status that is not 0."""
 
 import json
+from dataclasses import replace
 
 import nbformat
 import pytest
@@ -63,8 +64,11 @@ def test_a_comparison_keeps_the_arms_that_are_whole(monkeypatch, tmp_path):
     monkeypatch.setattr(experiments.Experiment, "teacher_row", lambda self: whole.teacher)
     from tests.runs.test_experiments import experiment
 
-    run = experiments.run_of(experiment(), range(3))
+    chosen = experiment()
+    run = experiments.run_of(replace(chosen, scale=replace(chosen.scale, also_reads=())), range(3))
     assert set(run.students) == set(experiments.STUDENTS) - {"pkd"} and run.failed == {"pkd": "seed 2: no memory"}
+    run = experiments.run_of(chosen, range(3))  # reading with MiniLM too, which fails alike here
+    assert set(run.failed) == {"pkd", "quantum reading with minilm"} and run.others == {}
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.texts.sources import Source
 
+WHOLE = dict.fromkeys(("acc", "p", "r", "f1", "validation"), 0.5) | {"parameters": 9, "size": "small"}
+
 
 class Fixed(Experiment):
     """An experiment whose student is not trained: random angles on random features, so that a study takes seconds."""
@@ -31,7 +33,7 @@ class Fixed(Experiment):
         module = QuantumStudents(8, 2, self.knobs, list(seeds))
         module.angles.data.mul_(100)
         arrays = {name: values[0].numpy() for name, values in module.state_dict().items()}
-        return {"quantum": [Row(self.student_identity("quantum", 0), {}, {"source": "measured"}, arrays)]}
+        return {"quantum": [Row(self.student_identity("quantum", 0), WHOLE, {"source": "measured"}, arrays)]}
 
     def embeddings(self, pooling):
         return np.random.default_rng(0).normal(size=(len(self.source.corpus.texts), 8)).astype("float32")
