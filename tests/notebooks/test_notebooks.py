@@ -222,7 +222,11 @@ def test_arrays_are_published_of_the_tables_students_at_a_preset_and_of_no_other
         student | {"student": "quantum", "knobs": tuned},
     ]
     bare = [student | {"student": "quantum", "knobs": other}, student | {"student": "linear", "knobs": tuned}]
-    rows = [Row(identity, {}, {"commit": "abc"}, {"weights": np.ones(2)}) for identity in whole + bare]
+    scores = dict.fromkeys(("acc", "p", "r", "f1", "validation"), 0.5) | {"parameters": 9, "size": "small"}
+    about = {"name": "minilm", "classes": [], "cleaning": "", "rows": {}, "validation": {}}
+    results = {"student": scores, "teacher": scores | about, "surrogate": {}}
+    arrays = {"weights": np.ones(2), "logits": np.ones((2, 2))}
+    rows = [Row(one, results[one["kind"]], {"commit": "abc"}, arrays) for one in whole + bare]
     store, book = Store(), tmp_path / "book"
     for row in rows:
         store.save(row)
