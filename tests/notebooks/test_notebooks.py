@@ -63,7 +63,7 @@ def demo(tmp_path_factory):
     return store, build / "book"
 
 
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(3000)
 def test_report_builds_every_page_at_demo_scale(demo):
     _, book = demo
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
