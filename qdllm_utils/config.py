@@ -44,7 +44,7 @@ class Scale:
     generated: texts of a generated corpus, evenly over its classes (0: the authors' data).
     max_texts: at most so many texts of a corpus, drawn evenly from the classes (0: all).
     embedder: the frozen embedder where the parameter of that name does not choose another; a name of
-    texts/pretrained.py. also_reads: the embedders with which Tables 4 to 6 and the headline show the student too.
+    texts/pretrained.py. also_reads: the embedders with which Tables 4 to 6 show the student too.
     twins: the five LLMs as their 1:1000 twins.
     paper_sizes: the compression students in the paper's sizes, or small ones.
     pretraining_steps: optimiser steps of a twin on the task's text, batch 16.

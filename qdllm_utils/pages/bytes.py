@@ -14,7 +14,8 @@ import torch
 from qdcircuits.errors import InputError
 from qdllm_utils.config import TASKS
 from qdllm_utils.parameters import Parameters
-from qdllm_utils.runs.experiments import Comparison, Experiment, TeacherRun
+from qdllm_utils.runs.comparison import Comparison, TeacherRun
+from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.runs.tuning import Arm, Outcome, experiments_of, number_of_seeds, tfidf_outcome, train
 

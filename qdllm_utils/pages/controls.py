@@ -8,7 +8,8 @@ from statistics import mean
 
 from qdllm_utils.config import TASKS
 from qdllm_utils.parameters import Parameters
-from qdllm_utils.runs.experiments import Comparison, Experiment, TeacherRun
+from qdllm_utils.runs.comparison import Comparison, TeacherRun
+from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.statistics import LEAST_SEEDS, Difference, accuracy_error
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.runs.tuning import (

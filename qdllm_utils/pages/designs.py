@@ -13,7 +13,8 @@ import numpy as np
 from qdcircuits.errors import InputError
 from qdllm_utils.config import TASKS
 from qdllm_utils.parameters import Parameters
-from qdllm_utils.runs.experiments import Comparison, Experiment, TeacherRun
+from qdllm_utils.runs.comparison import Comparison, TeacherRun
+from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.statistics import LEAST_SEEDS, Difference, family_of
 from qdllm_utils.runs.store import Store
 from qdllm_utils.runs.tuning import (

@@ -11,10 +11,12 @@ import numpy as np
 from qdllm_utils.config import FINE_TUNED_POOLINGS, FROZEN_POOLINGS, TASKS
 from qdllm_utils.pages.controls import points
 from qdllm_utils.parameters import Parameters
-from qdllm_utils.runs.experiments import Comparison, Experiment, TeacherRun, adapter_of
+from qdllm_utils.runs.comparison import Comparison, TeacherRun
+from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.statistics import LEAST_SEEDS, Difference, family_of
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.runs.tuning import Arm, Outcome, answers_against, experiments_of, number_of_seeds, train
+from qdllm_utils.texts.teacher_specs import adapter_of
 
 STUDENTS = ("quantum", "cosine", "mlp", "linear")
 RELEASED = "last"  # the feature that the released code reads

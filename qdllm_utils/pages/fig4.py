@@ -14,7 +14,8 @@ import numpy as np
 
 from qdllm_utils.config import TASKS, changed
 from qdllm_utils.parameters import Parameters
-from qdllm_utils.runs.experiments import Comparison, Experiment, TeacherRun
+from qdllm_utils.runs.comparison import Comparison, TeacherRun
+from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.show import html_table, paper, tables
 from qdllm_utils.texts.sources import Source

@@ -4,8 +4,7 @@ The split and the teacher of a table are fixed (split seed 0); the seeds are the
 and batch order. Every student of a table sees the same split and the same teacher outputs.
 """
 
-import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,13 @@ from typing import Any
 import numpy as np
 
 from qdcircuits.errors import InputError
-from qdllm_utils.config import CHOICES, CHOSEN, DECODER_POOLINGS, FINE_TUNED_POOLINGS, TASKS, Knobs, Scale, Task
-from qdllm_utils.parameters import Parameters
+from qdllm_utils.config import CHOICES, CHOSEN, DECODER_POOLINGS, FINE_TUNED_POOLINGS, TASKS, Knobs, Scale
 from qdllm_utils.runs import provenance
 from qdllm_utils.runs.missing import FailedRuns, train_missing
 from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.texts import pretrained
 from qdllm_utils.texts.sources import Source, split
-from qdllm_utils.texts.teacher_specs import TeacherSpec, embedder_spec, hub_name, teacher_spec
+from qdllm_utils.texts.teacher_specs import TeacherSpec, adapter_of, embedder_spec, hub_name, teacher_spec
 
 STUDENTS = ("tinybert", "minillm", "distilbert", "pkd", "quantum")
 SPLIT_SEED = 0
@@ -114,12 +112,11 @@ class Experiment:
         """The class of each test text, (N,), from a small row of its own, so that a page needs no texts."""
         from qdllm_utils.learning.metrics import packed, unpacked
 
-        def compute() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-            labels = self.source.corpus.labels
-            return {"test": packed(labels[split(labels, SPLIT_SEED)["test"]])}, {}
-
-        identity = {"kind": "labels", "data": self.data_identity}
-        return unpacked(self.store.get(identity, compute, f"test labels, {self.source.title}").result["test"])
+        identity, label = {"kind": "labels", "data": self.data_identity}, f"test labels, {self.source.title}"
+        row = self.store.get(
+            identity, lambda: ({"test": packed(self.source.corpus.labels[self.parts()["test"]])}, {}), label
+        )
+        return unpacked(row.result["test"])
 
     def pooling(self, student: str) -> str | None:
         """Which frozen embedding of the texts a student reads; None for one that reads the texts themselves."""
@@ -132,45 +129,14 @@ class Experiment:
 
     def teacher_row(self, arrays: bool = False) -> Row:
         """The teacher's row: accuracies, sizes; with arrays its logits (N, C) and a BERT's adapter."""
-        label = f"teacher {self.teacher}"
-        return self.store.get(self.teacher_identity, self.compute_teacher, label, arrays)
+        return self.store.get(self.teacher_identity, self.compute_teacher, f"teacher {self.teacher}", arrays)
 
     def compute_teacher(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Fine-tune the teacher and score it."""
-        from qdllm_utils.learning.metrics import classification, packed
-        from qdllm_utils.texts.label_teachers import label_logits
-        from qdllm_utils.texts.lora import fine_tune_resumable
-        from qdllm_utils.texts.teachers import TeacherOutput, fine_tune
+        from qdllm_utils.runs import teaching
 
-        corpus, spec = self.source.corpus, self.teacher_spec
-        rows = split(corpus.labels, SPLIT_SEED)
-        data = list(corpus.texts), corpus.labels, rows, len(corpus.classes)
-        spent: dict[str, Any] = {}
-        if spec.share_right is not None:
-            logits = label_logits(corpus.labels, len(corpus.classes), spec.share_right, spec.seed)
-            output = TeacherOutput(logits, 0, 0, {})
-        elif spec.large:
-            folder = self.checkpoints(self.teacher_identity)
-            source = pretrained.locate(hub_name(spec.name))
-            output = fine_tune_resumable(spec, source, *data, folder, names=corpus.classes)
-            spent = {"run": json.loads((folder / "summary.json").read_text(encoding="utf-8"))}
-        else:
-            output = fine_tune(spec, *data, corpus.classes)
-        predicted = output.logits.argmax(axis=1)
-        result = {
-            "name": Path(self.teacher).name if pretrained.looks_like_path(self.teacher) else self.teacher,
-            "parameters": output.parameters,
-            "lora_parameters": output.lora_parameters,
-            "classes": list(corpus.classes),
-            "cleaning": corpus.cleaning,
-            "rows": {part: len(numbers) for part, numbers in rows.items()},
-            "validation": classification(corpus.labels[rows["validation"]], predicted[rows["validation"]]),
-            **classification(corpus.labels[rows["test"]], predicted[rows["test"]]),
-            "predicted": packed(predicted[rows["test"]]),
-            **spent,
-        }
-        adapter = {f"adapter/{name}": values for name, values in output.adapter.items()}
-        return result, {"logits": output.logits, **adapter}
+        folder = self.checkpoints(self.teacher_identity)
+        return teaching.taught(self.teacher_spec, self.source.corpus, self.parts(), folder)
 
     def embeddings(self, pooling: str) -> np.ndarray:
         """The embeddings of all texts for a pooling, (N, d), each a row of its own; the frozen ones are made together.
@@ -182,8 +148,7 @@ class Experiment:
             label = f"embeddings, {pooling}" if pooling in FINE_TUNED_POOLINGS else "frozen embeddings"
             self.store.check_writable()
             key = key_of(self.embedding_identity(pooling))  # of all frozen poolings, which are made together
-            told = f"{label}: another process is computing them: waiting."
-            with self.store.claim(key).held(told, self.store.say):
+            with self.store.claim(key).held(f"{label}: another process is computing them: waiting.", self.store.say):
                 row = self.store.load(self.pooled_identity(pooling), arrays=True)
                 made = {} if row else self.make_embeddings(pooling, label)
             row = row or made.get(pooling)
@@ -243,10 +208,9 @@ class Experiment:
         """Validation accuracy of a logistic regression on each pooling that the embedder has."""
         from qdllm_utils.learning.frozen_probe import validation_accuracy
 
-        corpus, decoder = self.source.corpus, pretrained.is_decoder(self.scale.embedder)
-        rows = split(corpus.labels, SPLIT_SEED)
+        labels, decoder = self.source.corpus.labels, pretrained.is_decoder(self.scale.embedder)
         names = [name for name in CHOICES if not decoder or name in DECODER_POOLINGS]
-        tried = {name: validation_accuracy(self.embeddings(name), corpus.labels, rows) for name in names}
+        tried = {name: validation_accuracy(self.embeddings(name), labels, self.parts()) for name in names}
         return {"tried": tried, "chosen": max(names, key=lambda name: tried[name])}, {}
 
     def compute_fine_tuned(self, pooling: str) -> dict[str, np.ndarray]:
@@ -258,8 +222,8 @@ class Experiment:
         if pooling == "teacher":
             found = fine_tuned.of_teacher(self.teacher_spec, adapter_of(arrays), texts, len(corpus.classes))
         else:
-            spec, rows = embedder_spec(self.scale, TASKS[self.source.task]), split(corpus.labels, SPLIT_SEED)
-            found = fine_tuned.distilled(spec, arrays["logits"], texts, corpus.labels, rows)
+            spec = embedder_spec(self.scale, TASKS[self.source.task])
+            found = fine_tuned.distilled(spec, arrays["logits"], texts, corpus.labels, self.parts())
         return {pooling: found}
 
     def student_rows(self, students: tuple[str, ...], seeds: range) -> dict[str, list[Row]]:
@@ -279,8 +243,8 @@ class Experiment:
         if missing:
             self.check_weights()
             for student, absent in missing.items():
-                numbers = ", ".join(map(str, absent))
-                self.store.say(f"{student}, teacher {self.teacher}, seeds {numbers}: computing ({self.store.why}).")
+                what = f"{student}, teacher {self.teacher}, seeds {', '.join(map(str, absent))}"
+                self.store.say(f"{what}: computing ({self.store.why}).")
             made, failures = train_missing(self.store, self.jobs(missing))
             rows |= {(row.identity["student"], row.identity["seed"]): row for row in made.values()}
             if failures:
@@ -290,22 +254,19 @@ class Experiment:
 
     def check_weights(self) -> None:
         """Fail at once, and not after hours, where pre-trained weights are out of reach."""
-        from qdllm_utils.runs.jobs import BASELINES, RELATED
+        from qdllm_utils.runs.jobs import weights_needed
 
-        needed = [self.scale.embedder]
-        sizes = [b.paper if self.scale.paper_sizes else b.small for b in (*BASELINES.values(), *RELATED.values())]
-        needed += [size.source for size in sizes if hasattr(size, "source")]
-        made = self.teacher_spec.twin or self.teacher_spec.share_right is not None
-        needed += [] if made else [hub_name(self.teacher)]
-        for name in dict.fromkeys(needed):
+        spec = self.teacher_spec
+        teacher = [] if spec.twin or spec.share_right is not None else [hub_name(self.teacher)]
+        for name in dict.fromkeys([self.scale.embedder, *weights_needed(self.scale.paper_sizes), *teacher]):
             pretrained.locate(name)
 
-    def parts(self, labels: np.ndarray) -> dict[str, np.ndarray]:
-        """Row numbers of the students' training, validation and test texts; a smaller share lies within a larger."""
-        rows = split(labels, SPLIT_SEED)
-        if self.train_share < 1:
+    def parts(self, train_share: float = 1.0) -> dict[str, np.ndarray]:
+        """Row numbers of the training, validation and test texts; a smaller share of the first lies within a larger."""
+        rows = split(self.source.corpus.labels, SPLIT_SEED)
+        if train_share < 1:
             kept = np.random.default_rng(SPLIT_SEED).permutation(len(rows["train"]))
-            rows["train"] = rows["train"][np.sort(kept[: round(self.train_share * len(kept))])]
+            rows["train"] = rows["train"][np.sort(kept[: round(train_share * len(kept))])]
         return rows
 
     def jobs(self, missing: dict[str, list[int]]) -> list[Any]:
@@ -320,110 +281,22 @@ class Experiment:
             at_once, related = student in ON_EMBEDDINGS, student in RELATED
             pooling = self.pooling(student)
             features = self.embeddings(pooling) if pooling else None
-            for group in [seeds] if at_once else [[seed] for seed in seeds]:
-                jobs.append(
-                    Job(
-                        student=student,
-                        identities=[self.student_identity(student, seed) for seed in group],
-                        seeds=group,
-                        knobs=self.knobs,
-                        paper_size=self.scale.paper_sizes,
-                        classes=len(corpus.classes),
-                        labels=corpus.labels,
-                        split=self.parts(corpus.labels),
-                        teacher_logits=None if related else teacher["logits"],
-                        features=features,
-                        texts=() if pooling else corpus.texts,
-                        teacher=None if related else self.teacher_spec,
-                        adapter={} if at_once or related else adapter_of(teacher),
-                    )
+            jobs += [
+                Job(
+                    student=student,
+                    identities=[self.student_identity(student, seed) for seed in group],
+                    seeds=group,
+                    knobs=self.knobs,
+                    paper_size=self.scale.paper_sizes,
+                    classes=len(corpus.classes),
+                    labels=corpus.labels,
+                    split=self.parts(self.train_share),
+                    teacher_logits=None if related else teacher["logits"],
+                    features=features,
+                    texts=() if pooling else corpus.texts,
+                    teacher=None if related else self.teacher_spec,
+                    adapter={} if at_once or related else adapter_of(teacher),
                 )
+                for group in ([seeds] if at_once else [[seed] for seed in seeds])
+            ]
         return jobs
-
-
-def adapter_of(teacher: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The adapter among the arrays of a teacher's row; {} where the teacher is no BERT."""
-    return {name.removeprefix("adapter/"): v for name, v in teacher.items() if name.startswith("adapter/")}
-
-
-@dataclass(frozen=True)
-class TeacherRun:
-    """A teacher and the rows of its students: {student: [row of each seed]}.
-
-    others: the quantum student's rows where it reads the texts with another embedder, {embedder: [row of each seed]}.
-    failed: {student: why}, of those with a run that made no row; they are not among `students`.
-    """
-
-    name: str
-    teacher: Row
-    students: dict[str, list[Row]]
-    failed: dict[str, str] = field(default_factory=dict)
-    others: dict[str, list[Row]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What a table shows: teachers x students x seeds on one corpus, and how they were got.
-
-    absent: {teacher: why}, of those that could not be made, where another could.
-    """
-
-    title: str
-    source_kind: str
-    task: str | None
-    parameters: Parameters
-    runs: list[TeacherRun]
-    store: Store
-    absent: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def failures(self) -> list[str]:
-        """What failed, a sentence a teacher or a student."""
-        students = [f"{student}, teacher {run.name}: {why}" for run in self.runs for student, why in run.failed.items()]
-        return students + [f"teacher {teacher}: {why}" for teacher, why in self.absent.items()]
-
-
-def compare(parameters: Parameters, task: Task, path: str | None = None) -> Comparison:
-    """The compression students and the quantum one for each teacher asked for (the paper's Tables 4 to 6).
-
-    path: a CSV file to use in place of the task's texts. A run that fails leaves the others standing; it is named in
-    the comparison's `failures`.
-    """
-    scale = parameters.size
-    source = Source(task.name, scale, parameters.values.get("data_dir"), path)
-    if path:
-        _ = source.corpus
-    store = Store(refresh=parameters.refresh)
-    runs: list[TeacherRun] = []
-    errors: dict[str, InputError] = {}
-    for teacher in parameters.teachers:
-        try:
-            if pretrained.looks_like_path(teacher):
-                pretrained.locate(teacher)
-            runs.append(run_of(Experiment(source, scale, teacher, parameters.knobs, store), parameters.seed_list))
-        except InputError as error:
-            store.say(f"Teacher {teacher}: {error}")
-            errors[teacher] = error
-    if errors and not runs:
-        raise next(iter(errors.values()))
-    absent = {teacher: str(error) for teacher, error in errors.items()}
-    return Comparison(source.title, source.kind, None if path else task.name, parameters, runs, store, absent)
-
-
-def run_of(experiment: Experiment, seeds: range) -> TeacherRun:
-    """A teacher with its students; those with a run that failed are named, and said, and left out."""
-    failed: dict[str, str] = {}
-    try:
-        students = experiment.student_rows(STUDENTS, seeds)
-    except FailedRuns as error:
-        experiment.store.say(str(error))
-        students, failed = error.whole, error.reasons
-    others = {}
-    for embedder in experiment.scale.also_reads:
-        reading = replace(experiment, scale=replace(experiment.scale, embedder=embedder))
-        try:
-            others[embedder] = reading.student_rows(("quantum",), seeds)["quantum"]
-        except FailedRuns as error:
-            experiment.store.say(str(error))
-            failed[f"quantum reading with {embedder}"] = next(iter(error.reasons.values()))
-    return TeacherRun(experiment.teacher, experiment.teacher_row(), students, failed, others)

@@ -190,6 +190,12 @@ def failed(job: Job, error: Exception) -> list[Row | Failed]:
     return [Failed(identity, reason) for identity in job.identities]
 
 
+def weights_needed(paper_sizes: bool) -> list[str]:
+    """The pre-trained models from which the baselines take layers, in the paper's sizes or the small ones."""
+    sizes = [one.paper if paper_sizes else one.small for one in (*BASELINES.values(), *RELATED.values())]
+    return list(dict.fromkeys(size.source for size in sizes if hasattr(size, "source")))
+
+
 def run_jobs(jobs: Iterable[Job], total: int | None = None) -> Iterator[Row | Failed]:
     """The rows of all jobs, each as soon as its run ends, so that an interrupted grid loses only what runs.
 

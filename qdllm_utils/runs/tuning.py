@@ -110,8 +110,8 @@ def train(
 ) -> dict[Arm, Outcome]:
     """The outcome of every arm: rows found in the store or trained; what is tried is chosen for each arm on validation.
 
-    grid: the changes of the knobs that every arm tries, RATES where the preset is `tuned` and none is given. Of equals
-    the first is taken.
+    grid: the changes of the knobs that every arm tries; where none is given, RATES at the preset `tuned`, else [{}],
+    which changes nothing. Of equals the first is taken.
     """
     arms = list(arms)
     tries = list(grid) or (RATES if preset == "tuned" else [{}])
@@ -123,8 +123,9 @@ def train(
         for (arm, chosen), rows in zip(asked, first, strict=True):
             tried[arm][called(chosen, tries)] = mean(row.result["validation"] for row in rows)
         for arm in arms:
-            best = max(range(len(tries)), key=lambda place: (list(tried[arm].values())[place], -place))
-            of_arm[arm] = replace(of_arm[arm], **tries[best])
+            changed = [replace(of_arm[arm], **change) for change in tries]
+            validated = dict(zip(changed, tried[arm].values(), strict=True))
+            of_arm[arm] = max(changed, key=validated.__getitem__)
     found = rows_of(experiment, [(arm.student, of_arm[arm], seeds) for arm in arms])
     return {
         arm: Outcome(arm.title, rows, tried[arm], called(of_arm[arm], tries))

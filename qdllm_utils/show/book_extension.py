@@ -7,6 +7,7 @@ one again and all of them as a CSV file, and parameters and code.
 
 import html
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def folded(notebook: dict[str, Any], page: str = "") -> dict[str, Any]:
     return notebook | {"cells": [*cells, *made]}
 
 
+@cache
 def published(page: str) -> Any:
     """The published rows of a page that have an accuracy, or None."""
     try:

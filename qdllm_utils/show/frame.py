@@ -17,7 +17,8 @@ COLUMNS = ("page", *LABELS, *RESULTS, "seconds", "date", "commit", "key")
 def rows(page: str | None = None, **filters: Any) -> "pd.DataFrame":
     """The published rows, one line a row.
 
-    page: `controls`, `table5`, ...: the rows that this page of the book shows. filters: values of the columns kind,
+    page: `controls`, `table5`, ...: the rows that this page of the book shows (of a page run before records kept their
+    keys: those published with it). filters: values of the columns kind,
     task, teacher, embedder, preset, student, seed, stored_as. Columns: the page that a row was first published with,
     those labels, the results (accuracies between 0 and 1; epoch_seconds of one training epoch; stored_bytes), and where
     the row comes from (commit, key).
@@ -39,7 +40,7 @@ def rows(page: str | None = None, **filters: Any) -> "pd.DataFrame":
     found = []
     for key, (home, line) in published.lines.items():
         of_page = home.split("-")[0]
-        if page in (None, of_page) or key in asked.get(str(page), ()):
+        if page is None or (key in asked[page] if page in asked else page == of_page):
             record = json.loads(line)
             if all(str(record[name]) == str(value) for name, value in filters.items() if value is not None):
                 found.append({"page": of_page, **line_of(record)})

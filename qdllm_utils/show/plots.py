@@ -9,7 +9,8 @@ import seaborn as sns
 from IPython import get_ipython
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-from qdllm_utils.runs.experiments import STUDENTS, Comparison
+from qdllm_utils.runs.comparison import Comparison
+from qdllm_utils.runs.experiments import STUDENTS
 from qdllm_utils.runs.statistics import Difference
 from qdllm_utils.show import paper
 from qdllm_utils.show.tables import READERS, STUDENT_NAMES, TEACHER_NAMES, spread

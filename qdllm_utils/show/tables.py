@@ -6,7 +6,8 @@ from statistics import mean, stdev
 
 from qdllm_utils.config import changed
 from qdllm_utils.learning.metrics import cost
-from qdllm_utils.runs.experiments import STUDENTS, Comparison, TeacherRun
+from qdllm_utils.runs.comparison import Comparison, TeacherRun
+from qdllm_utils.runs.experiments import STUDENTS
 from qdllm_utils.runs.store import Row
 from qdllm_utils.show import origin, paper
 from qdllm_utils.show.html_table import DEMO, HTML

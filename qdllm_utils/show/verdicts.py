@@ -13,7 +13,8 @@ from typing import Any
 
 from scipy.stats import t
 
-from qdllm_utils.runs.experiments import STUDENTS, Comparison, TeacherRun
+from qdllm_utils.runs.comparison import Comparison, TeacherRun
+from qdllm_utils.runs.experiments import STUDENTS
 from qdllm_utils.show import paper
 from qdllm_utils.show.html_table import HTML
 from qdllm_utils.show.tables import READERS, STUDENT_NAMES, TEACHER_NAMES

@@ -27,6 +27,7 @@ NAMED = {
     "qwen": Named("qwen", ("q_proj", "k_proj", "v_proj", "o_proj")),
 }
 REAL = ("minilm", "mpnet", "qwen")  # real weights that can be had without a hub
+ADAPTER = "adapter/"  # before the names of an adapter's weights among the arrays of a teacher's row
 PAPER_TEACHERS = tuple(name for name in NAMED if name not in REAL)
 
 
@@ -112,3 +113,8 @@ def embedder_spec(scale: Scale, task: Task) -> TeacherSpec:
 def hub_name(name: str) -> str:
     """The hub id of a named teacher; any other name is a hub id or a folder already."""
     return NAMED[name].hub if name in NAMED else name
+
+
+def adapter_of(teacher: dict[str, Any]) -> dict[str, Any]:
+    """The adapter among the arrays of a teacher's row; {} where the teacher is no BERT."""
+    return {name.removeprefix(ADAPTER): v for name, v in teacher.items() if name.startswith(ADAPTER)}

@@ -3,14 +3,11 @@
 The book is built once, from a copy; a notebook that papermill has not executed yet gets a one-cell stand-in.
 """
 
-import functools
-import http.server
 import json
 import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -20,6 +17,8 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 import yaml
+
+from tests.served import served
 
 ROOT = Path(__file__).parents[2]
 OUTSIDE = re.compile(r"^\s*(?:(?:https?|wss?|ftp):)?//", re.IGNORECASE)
@@ -273,21 +272,11 @@ class Visit:
         return {urlsplit(url).netloc for url in self.requests if re.match("(http|ws)s?:", url)}
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves files and prints nothing."""
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
-
-
 @pytest.fixture(scope="session")
 def address(html: Path) -> Iterator[str]:
     """host:port of a loopback server of the book."""
-    handler = functools.partial(Quiet, directory=str(html))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    with served(html) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

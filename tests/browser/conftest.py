@@ -5,19 +5,18 @@ from a copy, in about a minute. QDLLM_AXE: the file axe.min.js of the npm packag
 into this repository. QDLLM_CHROMIUM: the browser, where it has another name.
 """
 
-import functools
-import http.server
 import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from tests.served import served
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -71,21 +70,11 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy / "_build" / "html"
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """A server that does not tell what it served."""
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing."""
-
-
 @pytest.fixture(scope="session")
 def site(html: Path) -> Iterator[str]:
     """The address of the book, served on this machine."""
-    handler = functools.partial(Quiet, directory=str(html))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    with served(html) as address:
+        yield f"http://{address}"
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import nbformat
 import pytest
 
 from qdllm_utils import report
+from qdllm_utils.runs import comparison as comparing
 from qdllm_utils.runs import experiments, missing
 from qdllm_utils.runs.jobs import Failed
 from qdllm_utils.show import plots, tables, verdicts
@@ -65,9 +66,9 @@ def test_a_comparison_keeps_the_arms_that_are_whole(monkeypatch, tmp_path):
     from tests.runs.test_experiments import experiment
 
     chosen = experiment()
-    run = experiments.run_of(replace(chosen, scale=replace(chosen.scale, also_reads=())), range(3))
+    run = comparing.run_of(replace(chosen, scale=replace(chosen.scale, also_reads=())), range(3))
     assert set(run.students) == set(experiments.STUDENTS) - {"pkd"} and run.failed == {"pkd": "seed 2: no memory"}
-    run = experiments.run_of(chosen, range(3))  # reading with MiniLM too, which fails alike here
+    run = comparing.run_of(chosen, range(3))  # reading with MiniLM too, which fails alike here
     assert set(run.failed) == {"pkd", "quantum reading with minilm"} and run.others == {}
 
 

@@ -8,7 +8,7 @@ import pytest
 from qdcircuits.errors import InputError
 from qdllm_utils.pages import designs, designs_views
 from qdllm_utils.parameters import Parameters
-from qdllm_utils.runs.experiments import Comparison
+from qdllm_utils.runs.comparison import Comparison
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.runs.tuning import LEARNING_RATES, Arm, Outcome
 from qdllm_utils.students.design_catalogue import BUDGETS, QUANTUM_DESIGNS

@@ -8,7 +8,7 @@ import pytest
 from qdllm_utils.pages import features, features_views
 from qdllm_utils.pages.features import FEATURES, STEPS, STUDENTS, Features, Panel
 from qdllm_utils.parameters import Parameters
-from qdllm_utils.runs.experiments import Comparison
+from qdllm_utils.runs.comparison import Comparison
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.runs.tuning import Outcome
 from qdllm_utils.show import plots

@@ -10,7 +10,8 @@ from qdllm_utils.config import SCALES, TASKS, knobs
 from qdllm_utils.pages import fig4
 from qdllm_utils.pages.fig4 import Related
 from qdllm_utils.parameters import read_parameters
-from qdllm_utils.runs.experiments import Comparison, Experiment, TeacherRun
+from qdllm_utils.runs.comparison import Comparison, TeacherRun
+from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.jobs import RELATED, Job, train
 from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.show import paper

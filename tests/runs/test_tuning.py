@@ -12,7 +12,8 @@ from qdllm_utils.pages import bytes, bytes_views, controls, controls_views
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs import jobs, tuning
 from qdllm_utils.runs import store as store_module
-from qdllm_utils.runs.experiments import Comparison, Experiment
+from qdllm_utils.runs.comparison import Comparison
+from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.runs.tuning import Arm, Outcome, against
 from qdllm_utils.show import plots

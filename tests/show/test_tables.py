@@ -8,7 +8,8 @@ from statistics import mean, stdev
 import matplotlib
 
 from qdllm_utils.parameters import Parameters
-from qdllm_utils.runs.experiments import STUDENTS, Comparison, TeacherRun
+from qdllm_utils.runs.comparison import Comparison, TeacherRun
+from qdllm_utils.runs.experiments import STUDENTS
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.show import plots, tables
 

@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from qdllm_utils.parameters import Parameters
-from qdllm_utils.runs.experiments import STUDENTS, Comparison, TeacherRun
+from qdllm_utils.runs.comparison import Comparison, TeacherRun
+from qdllm_utils.runs.experiments import STUDENTS
 from qdllm_utils.runs.store import Row
 from qdllm_utils.show import paper, verdicts
 

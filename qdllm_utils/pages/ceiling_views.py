@@ -1,0 +1,137 @@
+"""The ceiling page's sentences, table and figure."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+
+from qdllm_utils.config import TASKS
+from qdllm_utils.pages.ceiling import STUDENTS, TRUE, WEAK, Ceiling
+from qdllm_utils.pages.controls_views import sentences
+from qdllm_utils.pages.headline import papers
+from qdllm_utils.pages.headline_views import percent
+from qdllm_utils.show.html_table import HTML, cell, group, head, line, table
+from qdllm_utils.show.plots import style, watermark
+from qdllm_utils.show.tables import READERS, TEACHER_NAMES
+
+
+def answers(ceiling: Ceiling) -> list[str]:
+    """A sentence a task: what the true labels reach on each reader, and what more texts would bring."""
+    made = []
+    for task in dict.fromkeys(task for task, _ in ceiling.teachers):
+        readers = [reader for of, reader in ceiling.curves if of == task]
+        best = {reader: ceiling.find(task, reader, TRUE).accuracy for reader in readers}
+        printed = papers(task)
+        reached = [reader for reader in readers if best[reader].mean >= printed]
+        told = ", ".join(f"{percent(best[name])}% reading {READERS.get(name, name)}" for name in readers)
+        verdict = (
+            f"the paper's {printed:.1f}% is reached on {' and '.join(READERS.get(name, name) for name in reached)}"
+            if reached
+            else f"the paper's {printed:.1f}% is reached on none of them, so no teacher could bring it there"
+        )
+        first = max(readers, key=lambda name: ceiling.find(task, name, TRUE).outcome.validation)
+        weak = [ceiling.find(task, first, WEAK, student) for student in STUDENTS]
+        others = ", ".join(f"{STUDENTS[each.student]} {percent(each.accuracy)}%" for each in weak[1:])
+        found = ceiling.curves[task, first]
+        made.append(
+            f"{TASKS[task].title}: with the true labels for a teacher QD-LLM gets {told}; {verdict}. On "
+            f"{READERS.get(first, first)} a teacher that is right on 70% of the texts still gives it "
+            f"{percent(weak[0].accuracy)}% ({others}). With the paper's {found.at:,} training texts for our "
+            f"{found.texts[-1]:,} a power law of the error would give {found.there[0]:.1f}% [{found.there[1]:.1f}, "
+            f"{found.there[2]:.1f}]."
+        )
+    return made
+
+
+def answer_box(ceiling: Ceiling) -> HTML:
+    """The sentences."""
+    return sentences(answers(ceiling), ceiling.parameters.demo)
+
+
+def name_of(teacher: str) -> str:
+    """'true labels, right on 80%' or the model's name."""
+    if teacher.startswith("labels-"):
+        return f"true labels, right on {teacher.removeprefix('labels-')}%"
+    return TEACHER_NAMES.get(teacher, teacher)
+
+
+def ceiling_table(ceiling: Ceiling) -> HTML:
+    """A group for each task and reader, a line for each teacher, a column for each student."""
+    columns = list(STUDENTS.values())
+    body = []
+    for task, reader in ceiling.curves:
+        body.append(group(f"{TASKS[task].title}, reading with {READERS.get(reader, reader)}", 1 + len(columns)))
+        for teacher in (name for of, name in ceiling.teachers if of == task):
+            own = 100 * ceiling.teachers[task, teacher].result["acc"]
+            found = [ceiling.find(task, reader, teacher, student).accuracy for student in STUDENTS]
+            shown = [cell(f"{each.mean:.1f}", f"[{each.low:.1f}, {each.high:.1f}]") for each in found]
+            body.append(line(head(name_of(teacher), f"itself {own:.1f}% on the test texts"), shown))
+    seeds = len(ceiling.cells[0].outcome.rows)
+    notes = (
+        f"Test accuracy in percent, mean over {seeds} seeds, with its 95% interval over seeds and texts. Preset tuned "
+        "at its own learning rate for every student; each reader's states are those that validation prefers. A teacher "
+        "of true labels gives its class a probability of 0.9 and is wrong on texts drawn at random; labels themselves "
+        "have a tenth of the loss under every teacher."
+    )
+    return table(notes, ["Teacher", *columns], body, ceiling.parameters.demo)
+
+
+def ceiling_figure(ceiling: Ceiling) -> Any:
+    """Above, accuracy against that of the teacher; below, against the number of training texts; a column a task."""
+    style()
+    frame = ceiling.frame[ceiling.frame["student"] == STUDENTS["quantum"]]
+    tasks = list(dict.fromkeys(frame["task"]))
+    readers = list(dict.fromkeys(frame["reader"]))
+    colours = dict(zip(readers, sns.color_palette("colorblind"), strict=False))
+    figure, axes = plt.subplots(
+        2, len(tasks), figsize=(1.6 + 4.4 * len(tasks), 7.6), sharey="col", squeeze=False, layout="constrained"
+    )
+    shown: dict[str, Any] = {}
+    for column, task in enumerate(tasks):
+        upper, lower = axes[:, column]
+        for reader, marker in zip(readers, "o^sD", strict=False):
+            part = frame[(frame["task"] == task) & (frame["reader"] == reader) & (frame["share"] == 1)]
+            for is_model, fill in ((False, "full"), (True, "none")):
+                chosen = part[part["teacher"].str.startswith("labels-") != is_model].sort_values("teacher_accuracy")
+                label = f"{READERS.get(reader, reader)}, {'a model teaches' if is_model else 'labels teach'}"
+                shown[label] = upper.errorbar(
+                    chosen["teacher_accuracy"],
+                    chosen["accuracy"],
+                    yerr=[chosen["accuracy"] - chosen["low"], chosen["high"] - chosen["accuracy"]],
+                    color=colours[reader],
+                    marker=marker,
+                    fillstyle=fill,
+                    linestyle="none" if is_model else "-",
+                    capsize=3,
+                )
+            if (task, reader) in ceiling.curves:
+                found = ceiling.curves[task, reader]
+                means, spread = found.accuracies.mean(axis=0), found.accuracies.std(axis=0)
+                lower.errorbar(found.texts, means, yerr=spread, color=colours[reader], marker=marker, capsize=3)
+                middle, low, high = found.there
+                lower.errorbar(
+                    found.at,
+                    middle,
+                    yerr=[[middle - low], [high - middle]],
+                    color=colours[reader],
+                    marker=marker,
+                    fillstyle="none",
+                    capsize=3,
+                )
+        limits = upper.get_xlim()
+        shown["as good as its teacher"] = upper.plot(limits, limits, color="0.5", linestyle=":", linewidth=1.2)[0]
+        upper.set(title=TASKS[task].title, xlabel="test accuracy of the teacher, %", xlim=limits)
+        sizes = sorted(
+            {size for (of, _), found in ceiling.curves.items() if of == task for size in (*found.texts, found.at)}
+        )
+        lower.set(xscale="log", xlabel="training texts; hollow: the paper's number, by a power law")
+        lower.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        lower.minorticks_off()
+        for axis in (upper, lower):
+            if not ceiling.parameters.demo:
+                shown["the paper's QD-LLM"] = axis.axhline(papers(task), color="0.2", linestyle="--", linewidth=1.2)
+            axis.set_ylabel("test accuracy of QD-LLM, %")
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=2, frameon=False)
+    if ceiling.parameters.demo:
+        watermark(figure)
+    return figure

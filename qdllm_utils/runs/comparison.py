@@ -1,0 +1,95 @@
+"""Tables 4 to 6: the compression students and the quantum one, for each teacher asked for."""
+
+from dataclasses import dataclass, field, replace
+
+from qdcircuits.errors import InputError
+from qdllm_utils.config import Task
+from qdllm_utils.parameters import Parameters
+from qdllm_utils.runs.experiments import STUDENTS, Experiment
+from qdllm_utils.runs.missing import FailedRuns
+from qdllm_utils.runs.store import Row, Store
+from qdllm_utils.texts import pretrained
+from qdllm_utils.texts.sources import Source
+
+
+@dataclass(frozen=True)
+class TeacherRun:
+    """A teacher and the rows of its students: {student: [row of each seed]}.
+
+    others: the quantum student's rows where it reads the texts with another embedder, {embedder: [row of each seed]}.
+    failed: {student: why}, of those with a run that made no row; they are not among `students`.
+    """
+
+    name: str
+    teacher: Row
+    students: dict[str, list[Row]]
+    failed: dict[str, str] = field(default_factory=dict)
+    others: dict[str, list[Row]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a table shows: teachers x students x seeds on one corpus, and how they were got.
+
+    absent: {teacher: why}, of those that could not be made, where another could.
+    """
+
+    title: str
+    source_kind: str
+    task: str | None
+    parameters: Parameters
+    runs: list[TeacherRun]
+    store: Store
+    absent: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> list[str]:
+        """What failed, a sentence a teacher or a student."""
+        students = [f"{student}, teacher {run.name}: {why}" for run in self.runs for student, why in run.failed.items()]
+        return students + [f"teacher {teacher}: {why}" for teacher, why in self.absent.items()]
+
+
+def compare(parameters: Parameters, task: Task, path: str | None = None) -> Comparison:
+    """The compression students and the quantum one for each teacher asked for (the paper's Tables 4 to 6).
+
+    path: a CSV file to use in place of the task's texts. A run that fails leaves the others standing; it is named in
+    the comparison's `failures`.
+    """
+    scale = parameters.size
+    source = Source(task.name, scale, parameters.values.get("data_dir"), path)
+    if path:
+        _ = source.corpus
+    store = Store(refresh=parameters.refresh)
+    runs: list[TeacherRun] = []
+    errors: dict[str, InputError] = {}
+    for teacher in parameters.teachers:
+        try:
+            if pretrained.looks_like_path(teacher):
+                pretrained.locate(teacher)
+            runs.append(run_of(Experiment(source, scale, teacher, parameters.knobs, store), parameters.seed_list))
+        except InputError as error:
+            store.say(f"Teacher {teacher}: {error}")
+            errors[teacher] = error
+    if errors and not runs:
+        raise next(iter(errors.values()))
+    absent = {teacher: str(error) for teacher, error in errors.items()}
+    return Comparison(source.title, source.kind, None if path else task.name, parameters, runs, store, absent)
+
+
+def run_of(experiment: Experiment, seeds: range) -> TeacherRun:
+    """A teacher with its students; those with a run that failed are named, and said, and left out."""
+    failed: dict[str, str] = {}
+    try:
+        students = experiment.student_rows(STUDENTS, seeds)
+    except FailedRuns as error:
+        experiment.store.say(str(error))
+        students, failed = error.whole, error.reasons
+    others = {}
+    for embedder in experiment.scale.also_reads:
+        reading = replace(experiment, scale=replace(experiment.scale, embedder=embedder))
+        try:
+            others[embedder] = reading.student_rows(("quantum",), seeds)["quantum"]
+        except FailedRuns as error:
+            experiment.store.say(str(error))
+            failed[f"quantum reading with {embedder}"] = next(iter(error.reasons.values()))
+    return TeacherRun(experiment.teacher, experiment.teacher_row(), students, failed, others)
