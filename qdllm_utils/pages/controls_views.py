@@ -85,9 +85,14 @@ def controls_caption(controls: Controls) -> str:
     return " ".join(notes)
 
 
-def controls_conclusion(controls: Controls) -> HTML:
-    """The sentences, computed from the rows."""
-    return sentences([answer(controls), *conclusions(controls)], controls.parameters.demo)
+def controls_answer(controls: Controls) -> HTML:
+    """The page's answer, counted over the blocks."""
+    return sentences([answer(controls)], controls.parameters.demo)
+
+
+def controls_conclusions(controls: Controls) -> HTML:
+    """A sentence or three on each block."""
+    return sentences(conclusions(controls), controls.parameters.demo)
 
 
 def sentences(lines: Sequence[str], demo: bool) -> HTML:

@@ -57,21 +57,22 @@ def signed(values: list[float]) -> tuple[str, str]:
 
 def loss_table(ablation: Ablation) -> HTML:
     """The paper's Table 7, with each task beside the mean over tasks, and the difference to the full loss."""
-    columns = ["Loss", "Acc", "F1", "Acc less that of the full loss", *(f"Acc, {task}" for task in TASKS)]
+    columns = ["Loss", "Acc", "F1", "Less the full", *(f"Acc, {task}" for task in TASKS)]
     lines = []
     for name, loss in LOSSES.items():
         cells = []
         for metric in ("acc", "f1"):
             printed = paper.loss(loss.printed, metric) if loss.printed else None
-            cells.append(cell(*measured(ablation.values(name, metric)), f"paper {printed or '–'}"))
+            cells.append(cell(*measured(ablation.values(name, metric)), f"paper {printed}" if printed else ""))
         full, own = paper.loss("all", "acc"), paper.loss(loss.printed or "", "acc")
-        below = f"paper {paper.number(own) - paper.number(full):+.4f}" if own and full else "paper –"
+        below = f"paper {paper.number(own) - paper.number(full):+.4f}" if own and full else ""
         cells.append(cell("–") if name == "all" else cell(*signed(difference(ablation, name)), below))
         cells += [cell(*measured(ablation.values(name, "acc", [task]))) for task in TASKS]
         changes = ", ".join(f"{key} {value}" for key, value in loss.changes.items())
         lines.append(line(head(loss.title, changes), cells))
     caption = (
-        f"{describe(ablation)} Acc and F1 are means over three tasks and {len(ablation.names)} teacher(s) "
+        f"{describe(ablation)} Less the full: Acc less that of the full loss. Acc and F1 are means over three tasks "
+        f"and {len(ablation.names)} teacher(s) "
         f"({', '.join(TEACHER_NAMES.get(name, name) for name in ablation.names)}); the paper's over five. A divergence "
         "alone is alpha = 1, cross-entropy alone alpha = 0. Grey: the paper's value."
     )
@@ -167,7 +168,8 @@ def teacher_table(ablation: Ablation) -> HTML:
         for metric in QUALITY:
             cells = []
             for name in names:
-                printed = f"paper {paper.teacher(task, name, metric) or '–'}"
+                printed = paper.teacher(task, name, metric)
+                printed = f"paper {printed}" if printed else ""
                 if name in ablation.names:
                     values = ablation.values("all", metric, [task] if task in TASKS else None, [name])
                     cells.append(cell(*measured(values), printed))

@@ -84,11 +84,11 @@ def teacher_name(run: TeacherRun) -> str:
     )
 
 
-def cell(numbers: list[float], metric: str, printed: str | None, whose: str = "paper") -> str:
+def cell(numbers: list[float], metric: str, printed: str | None) -> str:
     """One cell: the mean, below it its spread, below that the paper's value where it has one."""
     value, deviation = measured(numbers, scientific=metric.startswith("acc_"))
     below = [deviation] if deviation else []
-    below += [f'<span class="paper">{whose} {printed}</span>'] if printed is not None else []
+    below += [f'<span class="paper">paper {printed}</span>'] if printed is not None else []
     return f"<td>{'<br>'.join([value, *below])}</td>"
 
 
@@ -124,7 +124,7 @@ def compression_table(comparison: Comparison) -> HTML:
             for metric in METRICS:
                 printed = paper.compression(comparison.task, whose, student, metric) if reads == reader else None
                 numbers = [values(row)[metric] for row in rows]
-                lines.append(cell(numbers, metric, printed, "paper’s mean" if whose == "overall" else "paper"))
+                lines.append(cell(numbers, metric, printed))
             lines.append("</tr>")
     lines += [failed(TEACHER_NAMES.get(name, name), why) for name, why in comparison.absent.items()]
     lines += overall(comparison) if len(comparison.runs) > 1 else []
@@ -192,7 +192,8 @@ def caption(comparison: Comparison) -> str:
         "QD-LLM's count is of trained parameters: it reads the text through a whole frozen embedder "
         f"({', '.join(EMBEDDERS.get(name, name) for name in readers)}), which it needs at inference too; the other "
         f"students are cut out of {ORIGINS[parameters.size.paper_sizes]} and read the text themselves.",
-        "Tkd: seconds of one training epoch on the machine below. Grey: the paper's value, or its mean over five.",
+        "Tkd: seconds of one training epoch on the machine below. Grey: the paper's value; beside a lone teacher that "
+        "it does not have, its mean over five.",
     ]
     badge = DEMO if parameters.demo else ""
     return html.escape(" ".join(notes)) + badge

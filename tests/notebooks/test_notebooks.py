@@ -83,7 +83,7 @@ def test_table_shows_measured_beside_paper_and_the_watermark(demo, notebook, tas
     shown = outputs(book / "executed" / f"{notebook}.ipynb")
     for student in ("tinybert", "minillm", "distilbert", "pkd", "quantum"):
         for metric in ("acc", "p", "r", "f1", "acc_param", "acc_tkd"):
-            assert f"paper’s mean {paper.compression(task, 'overall', student, metric)}<" in shown
+            assert f"paper {paper.compression(task, 'overall', student, metric)}<" in shown
     assert shown.count("±") >= 30
     assert "demo scale" in shown and "source: measured" in shown
     assert str(ROOT) not in shown
