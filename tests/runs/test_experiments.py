@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from qdllm_utils.config import SCALES, knobs
 from qdllm_utils.runs import experiments, jobs
@@ -121,6 +122,7 @@ def test_a_teacher_from_a_folder_leaves_no_path_in_its_row(monkeypatch, tmp_path
     folder = tmp_path / "my-bert"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
+    save_file({"weight": np.zeros(2, dtype=np.float32)}, folder / "model.safetensors")
     lines = "".join(f"text {number},{'ab'[number % 2]}\n" for number in range(40))
     (tmp_path / "own.csv").write_text(f"text,label\n{lines}")
     logits = np.eye(2, dtype=np.float32)[np.arange(40) % 2]
