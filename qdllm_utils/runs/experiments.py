@@ -33,6 +33,7 @@ class Experiment:
 
     asked: the knobs asked for; `knobs` are the same with a pooling `chosen` resolved. rank: of the teacher's LoRA in
     place of its own (the deviations page asks for it). train_share: of the training texts that the students get.
+    split_seed: of the split into training, validation and test texts; SPLIT_SEED but on the splits page.
     """
 
     source: Source
@@ -42,6 +43,7 @@ class Experiment:
     store: Store
     rank: int | None = None
     train_share: float = 1.0
+    split_seed: int = SPLIT_SEED
 
     @cached_property
     def knobs(self) -> Knobs:
@@ -58,7 +60,7 @@ class Experiment:
             "cleaning": "case and spacing ignored",
             "max_texts": self.scale.max_texts,
             "split": "6:2:2",
-            "split_seed": SPLIT_SEED,
+            "split_seed": self.split_seed,
         }
 
     @property
@@ -73,10 +75,13 @@ class Experiment:
         return {"kind": "teacher", "recipe": RECIPE, "data": self.data_identity, **self.teacher_spec.identity}
 
     def embedding_identity(self, pooling: str) -> dict[str, Any]:
-        """What identifies the embeddings of the texts: a fine-tuned pooling also by what it was tuned on."""
+        """What identifies the embeddings of the texts: a fine-tuned pooling also by what it was tuned on.
+
+        A frozen embedder knows nothing of a split, so its states are those of SPLIT_SEED under every split.
+        """
         identity = {
             "kind": "embedding",
-            "data": self.data_identity,
+            "data": replace(self, split_seed=SPLIT_SEED).data_identity,
             "embedder": pretrained.identity(self.scale.embedder),
         }
         if pooling in FINE_TUNED_POOLINGS:
@@ -202,6 +207,8 @@ class Experiment:
             "candidates": list(CHOICES),
             "judge": "logistic regression",
         }
+        if self.split_seed != SPLIT_SEED:
+            identity["split_seed"] = self.split_seed
         return self.store.get(identity, self.compute_choice, f"pooling of {self.scale.embedder}, {self.source.title}")
 
     def compute_choice(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -263,7 +270,7 @@ class Experiment:
 
     def parts(self, train_share: float = 1.0) -> dict[str, np.ndarray]:
         """Row numbers of the training, validation and test texts; a smaller share of the first lies within a larger."""
-        rows = split(self.source.corpus.labels, SPLIT_SEED)
+        rows = split(self.source.corpus.labels, self.split_seed)
         if train_share < 1:
             kept = np.random.default_rng(SPLIT_SEED).permutation(len(rows["train"]))
             rows["train"] = rows["train"][np.sort(kept[: round(train_share * len(kept))])]

@@ -31,8 +31,10 @@ def describe(identity: dict[str, Any]) -> dict[str, Any]:
     data, embedding = data_of(identity), whole.get("embedding")
     tasks = {authors_fingerprint(task): name for name, task in TASKS.items()}
     preset, changes = preset_of(whole["knobs"]) if "knobs" in whole else (None, None)
-    if changes is not None and "train_share" in whole:
-        changes = ", ".join(filter(None, [changes, f"train_share={whole['train_share']}"]))
+    others = [f"train_share={whole['train_share']}"] if "train_share" in whole else []
+    others += [f"split_seed={data['split_seed']}"] if data.get("split_seed") else []
+    if others:
+        changes = ", ".join(filter(None, [changes, *others]))
     found = {
         "kind": identity.get("kind"),
         "task": tasks.get(data["fingerprint"], "other texts") if data else None,

@@ -81,6 +81,23 @@ def family_of(differences: Mapping[str, np.ndarray], size: int | None = None) ->
     return {name: compared(values, size or len(differences)) for name, values in differences.items()}
 
 
+def over_splits(values: np.ndarray, test_share: float, family: int = 1) -> Difference:
+    """The mean of one value a split with its interval over splits, for one comparison of a family of so many.
+
+    values: (J,) points, each of another random split (and another seed) of the same texts. test_share: test texts for
+    each training text. The splits share training texts, so the variance of the mean is not s^2 / J but
+    s^2 (1 / J + test_share), with J - 1 degrees of freedom (Nadeau and Bengio 2003, Mach. Learn. 52, 239, eq. 9).
+    """
+    splits = len(values)
+    mean, variance = float(values.mean()), float(values.var(ddof=1)) * (1 / splits + test_share)
+    if not variance:  # every split alike
+        return Difference(values, mean, mean, mean, 1.0 if mean == 0 else 0.0, 0.0, 0.0, family)
+    error, quantile = variance**0.5, float(stats.t.isf(LEVEL / family / 2, splits - 1))
+    p = min(1.0, family * 2 * float(stats.t.sf(abs(mean) / error, splits - 1)))
+    detectable = (quantile + float(stats.t.ppf(POWER, splits - 1))) * error
+    return Difference(values, mean, mean - quantile * error, mean + quantile * error, p, error, detectable, family)
+
+
 def accuracy_error(accuracy: float, texts: int) -> float:
     """The standard error of one accuracy from the finite test set: sqrt(a (1 - a) / N)."""
     return float(np.sqrt(accuracy * (1 - accuracy) / texts))
