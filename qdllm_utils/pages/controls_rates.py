@@ -1,0 +1,175 @@
+"""How the arms of the controls page stand over learning rates, and what the interval over texts changed there.
+
+A rate that suits one arm and breaks another decides a comparison as much as a circuit could. So a few arms of either
+preset are shown over all rates: validation accuracy, mean and range of three seeds. Nothing is chosen here.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+
+from qdllm_utils.config import PRESETS, TASKS
+from qdllm_utils.pages.controls import Controls, points
+from qdllm_utils.pages.controls_views import sentences
+from qdllm_utils.runs.experiments import Experiment
+from qdllm_utils.runs.statistics import Difference, accuracy_error, compared
+from qdllm_utils.runs.tuning import LEARNING_RATES, TUNING_SEEDS, Arm, experiments_of, number_of_seeds, rows_of
+from qdllm_utils.show.html_table import HTML, cell, head, line, table
+from qdllm_utils.show.plots import style, watermark
+
+ARMS = ("quantum", "cosine", "linear", "mlp")
+PAPER_RATES = (0.001, 0.003, 0.01, 0.03, PRESETS["paper"].learning_rate, 0.1)
+
+
+def rates(controls: Controls) -> pd.DataFrame:
+    """One line a run: task, preset, student, rate, seed, validation, chance; the preset's own scaling of E.
+
+    What the store lacks is trained. Preset paper tries its own rate of .06 too, each arm with the scaling of E that it
+    chose.
+    """
+    parameters, seen = controls.parameters, {(block.task, block.preset): block for block in controls.blocks}
+    seeds = number_of_seeds(parameters)[:TUNING_SEEDS]
+    lines = []
+    for preset, experiment in experiments_of(
+        parameters, dict.fromkeys(block.preset for block in controls.blocks), controls.comparison.store
+    ):
+        block = seen[experiment.source.task, preset]
+        outcomes = {outcome.title: outcome for outcome in (block.student, *block.controls)}
+        tried = LEARNING_RATES if preset == "tuned" else PAPER_RATES
+        asked = [
+            (
+                name,
+                replace(experiment.knobs, learning_rate=rate, **scaling(preset, outcomes[Arm(name).title].chosen)),
+                seeds,
+            )
+            for name in ARMS
+            for rate in tried
+        ]
+        for (name, chosen, _), rows in zip(asked, rows_of(experiment, asked), strict=True):
+            lines += [
+                (
+                    block.task,
+                    preset,
+                    name,
+                    chosen.learning_rate,
+                    row.identity["seed"],
+                    row.result["validation"],
+                    chance(experiment),
+                )
+                for row in rows
+            ]
+    columns = ["task", "preset", "student", "rate", "seed", "validation", "chance"]
+    return pd.DataFrame(lines, columns=columns).drop_duplicates(columns[:5])
+
+
+def scaling(preset: str, chosen: str) -> dict[str, Any]:
+    """The knob that an arm chose at preset paper; {} where it chose a learning rate."""
+    return {} if preset == "tuned" else {"standardise": chosen == "standardised E"}
+
+
+def chance(experiment: Experiment) -> float:
+    """The accuracy of a guess: one in so many classes, which are equally large."""
+    return 1 / len(TASKS[experiment.source.task].classes)
+
+
+def broken(frame: pd.DataFrame, texts: dict[str, int]) -> list[str]:
+    """'linear probe at 0.06 on emotion analysis, preset paper' for each arm that is no better than a guess.
+
+    texts: validation texts of each task. No better: within three standard errors of chance.
+    """
+    means = (
+        frame.groupby(["task", "preset", "student", "rate", "chance"], sort=False)["validation"].mean().reset_index()
+    )
+    return [
+        f"{Arm(str(row.student)).title} at {row.rate:g} on {TASKS[row.task].title.lower()}, preset {row.preset}"
+        for row in means.itertuples()
+        if row.validation < row.chance + 3 * accuracy_error(row.chance, texts[row.task])
+    ]
+
+
+def rates_sentence(controls: Controls, frame: pd.DataFrame) -> HTML:
+    """Which arms a rate breaks, and how far apart the four are at each one's best rate."""
+    texts = {block.task: block.teacher.result["rows"]["validation"] for block in controls.blocks}
+    found = broken(frame, texts)
+    means = frame.groupby(["task", "preset", "student", "rate"])["validation"].mean()
+    best = 100 * means.groupby(["task", "preset", "student"]).max()
+    apart = (best.groupby(["task", "preset"]).max() - best.groupby(["task", "preset"]).min()).max()
+    at_chance = f"At chance: {'; '.join(found)}." if found else "No arm is at chance at any rate tried."
+    return sentences(
+        [f"Each at its own best rate, the four arms are at most {apart:.1f} points of validation apart. {at_chance}"],
+        controls.parameters.demo,
+    )
+
+
+def rates_figure(controls: Controls, frame: pd.DataFrame) -> Any:
+    """Validation accuracy against learning rate: a column a task, a row a preset, a line an arm."""
+    style()
+    tasks, presets = list(dict.fromkeys(frame["task"])), list(dict.fromkeys(frame["preset"]))
+    figure, axes = plt.subplots(
+        len(presets),
+        len(tasks),
+        figsize=(1.5 + 3.5 * len(tasks), 0.9 + 2.6 * len(presets)),
+        sharey="col",
+        squeeze=False,
+        layout="constrained",
+    )
+    colours = dict(zip(ARMS, sns.color_palette("colorblind"), strict=False))
+    for down, preset in enumerate(presets):
+        for across, task in enumerate(tasks):
+            axis = axes[down, across]
+            part = frame[(frame["task"] == task) & (frame["preset"] == preset)]
+            for name, marker in zip(ARMS, "os^D", strict=True):
+                found = 100 * part[part["student"] == name].groupby("rate")["validation"].agg(["mean", "min", "max"])
+                axis.errorbar(
+                    found.index,
+                    found["mean"],
+                    yerr=[found["mean"] - found["min"], found["max"] - found["mean"]],
+                    color=colours[name],
+                    marker=marker,
+                    capsize=3,
+                    label=Arm(name).title,
+                )
+            if not part.empty:
+                axis.axhline(100 * part["chance"].iloc[0], color="0.4", linestyle=":", linewidth=1.2, label="a guess")
+            ticks = sorted(part["rate"].unique())
+            axis.set(xscale="log", title=f"{TASKS[task].title}, preset {preset}", xlabel="learning rate")
+            axis.set_xticks(ticks, [f"{rate:g}".lstrip("0") for rate in ticks])
+            axis.minorticks_off()
+        axes[down, 0].set_ylabel("validation accuracy, %")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
+    if controls.parameters.demo:
+        watermark(figure)
+    return figure
+
+
+def over_seeds(difference: Difference) -> Difference:
+    """The same comparison as if there were only these texts: its interval over seeds alone."""
+    return compared(difference.values[:, None], difference.family)
+
+
+def changed(controls: Controls) -> list[tuple[str, str, Difference, Difference]]:
+    """(block, control, over seeds, over seeds and texts) of each comparison whose verdict the texts change."""
+    both = [
+        (block.title, name, over_seeds(difference), difference)
+        for block in controls.blocks
+        for name, difference in block.differences.items()
+    ]
+    return [each for each in both if each[2].verdict != each[3].verdict]
+
+
+def changed_table(controls: Controls) -> HTML:
+    """The verdicts that would stand if only another seed, and not another test set, could have moved them."""
+    found, total = changed(controls), sum(len(block.differences) for block in controls.blocks)
+    body = [
+        line(head(name, title), map(cell, (points(seeds), seeds.verdict, points(both), both.verdict)))
+        for title, name, seeds, both in found
+    ]
+    notes = (
+        f"{len(found)} of {total} comparisons whose verdict differs between the interval over seeds alone (Student's "
+        "t, the same level) and the one over seeds and texts, which this page uses: control − student in points."
+    )
+    columns = ["", "Over seeds", "Verdict", "Over seeds and texts", "Verdict"]
+    return table(notes, columns, body, controls.parameters.demo)
