@@ -18,7 +18,14 @@ from qdllm_utils.runs.missing import FailedRuns, train_missing
 from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.texts import pretrained
 from qdllm_utils.texts.sources import Source, split
-from qdllm_utils.texts.teacher_specs import TeacherSpec, adapter_of, embedder_spec, hub_name, teacher_spec
+from qdllm_utils.texts.teacher_specs import (
+    TeacherSpec,
+    adapter_of,
+    embedder_spec,
+    hub_name,
+    teacher_spec,
+    without_model,
+)
 
 STUDENTS = ("tinybert", "minillm", "distilbert", "pkd", "quantum")
 SPLIT_SEED = 0
@@ -141,7 +148,13 @@ class Experiment:
         from qdllm_utils.runs import teaching
 
         folder = self.checkpoints(self.teacher_identity)
-        return teaching.taught(self.teacher_spec, self.source.corpus, self.parts(), folder)
+        return teaching.taught(self.teacher_spec, self.source.corpus, self.parts(), folder, self.states_of)
+
+    def states_of(self, few: Any) -> np.ndarray:
+        """The frozen states (N, d) that a teacher of few labels reads (`texts.few_labels.FewLabels`)."""
+        from qdllm_utils.texts.few_labels import STATES
+
+        return replace(self, scale=replace(self.scale, embedder=few.reader)).embeddings(STATES)
 
     def embeddings(self, pooling: str) -> np.ndarray:
         """The embeddings of all texts for a pooling, (N, d), each a row of its own; the frozen ones are made together.
@@ -264,7 +277,7 @@ class Experiment:
         from qdllm_utils.runs.jobs import weights_needed
 
         spec = self.teacher_spec
-        teacher = [] if spec.twin or spec.share_right is not None else [hub_name(self.teacher)]
+        teacher = [] if spec.twin or without_model(self.teacher) else [hub_name(self.teacher)]
         for name in dict.fromkeys([self.scale.embedder, *weights_needed(self.scale.paper_sizes), *teacher]):
             pretrained.locate(name)
 
@@ -276,6 +289,17 @@ class Experiment:
             rows["train"] = rows["train"][np.sort(kept[: round(train_share * len(kept))])]
         return rows
 
+    def seen(self, teacher: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """(labels (N,), row numbers of each part) as the students meet them; teacher: the arrays of its row.
+
+        Under a teacher of few labels a student that does not learn from it (alpha = 0) has the labelled texts only.
+        """
+        from qdllm_utils.texts.few_labels import FewLabels
+
+        labels, parts = self.source.corpus.labels, self.parts(self.train_share)
+        few = FewLabels.of(self.teacher)
+        return few.seen(labels, parts, teacher["logits"], self.knobs.alpha == 0) if few else (labels, parts)
+
     def jobs(self, missing: dict[str, list[int]]) -> list[Any]:
         """The training runs that are missing: all seeds of a student on embeddings at once, the others one by one."""
         from qdllm_utils.runs.jobs import ON_EMBEDDINGS, RELATED, Job
@@ -283,6 +307,7 @@ class Experiment:
         distilled = any(student not in RELATED for student in missing)
         teacher = self.teacher_row(arrays=True).arrays if distilled else {}
         corpus = self.source.corpus
+        labels, split_rows = self.seen(teacher)
         jobs = []
         for student, seeds in missing.items():
             at_once, related = student in ON_EMBEDDINGS, student in RELATED
@@ -296,8 +321,8 @@ class Experiment:
                     knobs=self.knobs,
                     paper_size=self.scale.paper_sizes,
                     classes=len(corpus.classes),
-                    labels=corpus.labels,
-                    split=self.parts(self.train_share),
+                    labels=labels,
+                    split=split_rows,
                     teacher_logits=None if related else teacher["logits"],
                     features=features,
                     texts=() if pooling else corpus.texts,

@@ -9,7 +9,7 @@ from qdcircuits.errors import InputError
 from qdllm_utils.config import SCALES, Knobs, knobs
 from qdllm_utils.runs import tuning
 from qdllm_utils.runs.experiments import Experiment
-from qdllm_utils.runs.identity import describe
+from qdllm_utils.runs.identity import data_of, describe
 from qdllm_utils.runs.missing import FailedRuns
 from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.texts.sources import Source
@@ -89,7 +89,8 @@ def experiment_of(identity: dict[str, Any], labels: dict[str, Any], store: Store
         chosen = knobs("paper", epochs=identity["training"][2] if "training" in identity else None)
     rank = identity.get("teacher", identity).get("rank")
     share = identity.get("train_share", 1.0)
-    experiment = Experiment(Source(labels["task"], scale, data_dir), scale, teacher, chosen, store, train_share=share)
+    source, split_seed = Source(labels["task"], scale, data_dir), data_of(identity)["split_seed"]
+    experiment = Experiment(source, scale, teacher, chosen, store, train_share=share, split_seed=split_seed)
     return experiment if rank in (None, experiment.teacher_spec.rank) else replace(experiment, rank=rank)
 
 

@@ -1,6 +1,7 @@
 """A teacher made and scored: what its row holds."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from qdllm_utils.learning.metrics import classification, packed
 from qdllm_utils.texts import pretrained
+from qdllm_utils.texts.few_labels import FewLabels
 from qdllm_utils.texts.label_teachers import label_logits
 from qdllm_utils.texts.lora import fine_tune_resumable
 from qdllm_utils.texts.sources import Corpus
@@ -16,16 +18,23 @@ from qdllm_utils.texts.teachers import TeacherOutput, fine_tune
 
 
 def taught(
-    spec: TeacherSpec, corpus: Corpus, rows: dict[str, np.ndarray], folder: Path
+    spec: TeacherSpec,
+    corpus: Corpus,
+    rows: dict[str, np.ndarray],
+    folder: Path,
+    states: Callable[[FewLabels], np.ndarray],
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """(result, arrays) of the teacher: its accuracies and sizes; its logits (N, C) and a BERT's adapter.
 
     rows: the numbers of the texts of each part. folder: where a run of hours keeps its checkpoints.
+    states: the frozen states (N, d) that a teacher of few labels reads.
     """
     labels = corpus.labels
     data = list(corpus.texts), labels, rows, len(corpus.classes)
     spent: dict[str, Any] = {}
-    if spec.share_right is not None:
+    if few := FewLabels.of(spec.name):
+        output = few.teach(states(few), labels, rows["train"])
+    elif spec.share_right is not None:
         output = TeacherOutput(label_logits(labels, len(corpus.classes), spec.share_right, spec.seed), 0, 0, {})
     elif spec.large:
         source = pretrained.locate(hub_name(spec.name))

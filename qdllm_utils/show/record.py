@@ -37,8 +37,8 @@ FIGURE = (
 # A record without keys: the page was run before records kept them, and has not been run again since.
 EARLIER = " (run with an earlier version: the reader is MiniLM, the interval over seeds only)"
 QUESTIONS = {
-    "Does it work?": ("headline", "table4", "table5", "table6", "fig4", "table7"),
-    "Does the circuit help?": ("controls", "designs", "surrogate", "anatomy"),
+    "Does it work?": ("headline", "splits", "table4", "table5", "table6", "fig4", "table7"),
+    "Does the circuit help?": ("controls", "few_labels", "designs", "surrogate", "anatomy"),
     "Is it small and fast?": ("table3", "bytes", "fig3", "timing"),
     "Does a better teacher, or a better reader of the text, help?": ("ceiling", "table8", "features"),
     "Does it run on hardware?": ("fig5", "table2"),

@@ -82,13 +82,18 @@ def share_right(name: str) -> float | None:
     return int(found[1]) / 100 if found and int(found[1]) <= 100 else None
 
 
+def without_model(name: str) -> bool:
+    """Whether a teacher is made of true labels, all of them (`labels-80`) or a few (`probe-mpnet-8-3`)."""
+    return share_right(name) is not None or name.startswith("probe-")
+
+
 def teacher_spec(name: str, scale: Scale, task: Task) -> TeacherSpec:
     """The teacher of a name at a scale on a task: a named one, a hub id or a local folder.
 
     Ranks: 64 as the paper's text says for the LLMs, 16 for the others, 8 for twins. qwen: two epochs on hiding, one
     on the larger corpora, in batches of 16 texts of like length.
     """
-    if share_right(name) is not None:
+    if without_model(name):
         return TeacherSpec(name, name, (), 0, 0.0, 0, 0)
     if name == "qwen":
         targets, epochs = NAMED[name].targets, 2 if task.name == "hiding" else 1

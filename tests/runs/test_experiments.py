@@ -133,3 +133,12 @@ def test_a_teacher_from_a_folder_leaves_no_path_in_its_row(monkeypatch, tmp_path
     written = (chosen.store.folder / f"{row.key}.json").read_text()
     assert json.loads(written)["result"] == row.result
     assert str(tmp_path) not in written and str(Path(tmp_path).parent) not in written
+
+
+def test_another_split_is_another_student_and_teacher_of_the_same_embeddings():
+    first = experiment("labels-100")
+    other = replace(first, split_seed=3)
+    assert other.embedding_identity("mean") == first.embedding_identity("mean")
+    assert other.student_identity("quantum", 0)["embedding"] == first.student_identity("quantum", 0)["embedding"]
+    assert keys(other)["quantum"] != keys(first)["quantum"]
+    assert key_of(other.teacher_identity) != key_of(first.teacher_identity)

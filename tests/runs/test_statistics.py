@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qdllm_utils.runs.statistics import LEAST_SEEDS, accuracy_error, by_text, compared, family_of
+from qdllm_utils.runs.statistics import LEAST_SEEDS, accuracy_error, by_text, compared, family_of, over_splits
 
 
 def drawn(seeds=10, texts=400, shift=0.0, seed=0, of_seeds=1.0, of_texts=20.0):
@@ -79,3 +79,33 @@ def test_a_text_counts_where_only_one_of_the_two_is_right():
 
 def test_the_error_of_one_accuracy():
     assert accuracy_error(0.8, 400) == pytest.approx(0.02)
+
+
+def test_over_splits_it_is_students_t_widened_by_the_texts_that_splits_share():
+    values = np.random.default_rng(3).normal(0.5, 1, 20)
+    plain, shared = over_splits(values, 0.0), over_splits(values, 1 / 3)
+    low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (plain.low, plain.high) == pytest.approx((low, high))
+    assert plain.p == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+    assert (shared.high - shared.low) / (high - low) == pytest.approx(np.sqrt(1 + 20 / 3))
+
+
+def test_over_splits_a_classifier_that_is_no_better_is_rarely_called_better():
+    """Two nearest-mean classifiers on other halves of exchangeable features, on 20 splits of the same 60 points."""
+    generator = np.random.default_rng(5)
+    told = 0
+    for _ in range(150):
+        points, labels = generator.normal(size=(60, 8)), np.arange(60) % 2
+        points[labels == 1] += 0.5
+        found = []
+        for _ in range(20):
+            order = generator.permutation(60)
+            train, test = order[:45], order[45:]
+            accuracies = []
+            for half in (points[:, :4], points[:, 4:]):
+                means = np.array([half[train][labels[train] == one].mean(axis=0) for one in (0, 1)])
+                nearest = ((half[test][:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
+                accuracies.append(100 * (nearest == labels[test]).mean())
+            found.append(accuracies[0] - accuracies[1])
+        told += over_splits(np.array(found), 1 / 3).verdict != "inconclusive"
+    assert told <= 150 * 0.1  # the uncorrected t calls one in three
