@@ -1,7 +1,12 @@
-"""The report on one page: each student's accuracy on each task, through each reader of the text, and how sure it is."""
+"""The report on one page: each student's accuracy on each task, through each reader of the text, and how sure it is.
+
+Every accuracy stands there twice: on all test texts, and without those that nearly repeat a training text.
+"""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from qdllm_utils.config import knobs
@@ -32,6 +37,7 @@ class Cell:
     student: str
     outcome: Outcome
     accuracy: Difference  # the accuracy itself in percent, with its interval over seeds and texts
+    apart: Difference  # the same on the test texts that repeat no training text
 
 
 @dataclass(frozen=True)
@@ -53,13 +59,14 @@ class Ladder:
 class Headline:
     """What the page shows.
 
-    teachers: {task: row}. circuit: {(task, reader): with the circuit minus without it, tuned}; probe: the same minus
-    the linear probe.
+    teachers: {task: row}. repeats: {task: the share of test texts that nearly repeat a training text}. circuit:
+    {(task, reader): with the circuit minus without it, tuned}; probe: the same minus the linear probe.
     """
 
     parameters: Parameters
     cells: list[Cell]
     teachers: dict[str, Row]
+    repeats: dict[str, float]
     circuit: dict[tuple[str, str], Difference]
     probe: dict[tuple[str, str], Difference]
     ladder: "Ladder"
@@ -76,6 +83,7 @@ class Headline:
                 "accuracy": cell.accuracy.mean,
                 "low": cell.accuracy.low,
                 "high": cell.accuracy.high,
+                "without_repeats": cell.apart.mean,
                 "parameters": cell.outcome.rows[0].result["parameters"],
                 "seeds": len(cell.outcome.rows),
                 "pooling": cell.outcome.rows[0].identity["knobs"]["pooling"],
@@ -109,6 +117,7 @@ def run(parameters: Parameters) -> Headline:
     seeds = number_of_seeds(parameters)
     cells: list[Cell] = []
     teachers: dict[str, Row] = {}
+    repeats: dict[str, float] = {}
     differences: dict[str, dict[tuple[str, str], Difference]] = {WITHOUT: {}, PROBE: {}}
     for task in tasks_of(parameters):
         for reader in readers_of(parameters):
@@ -119,16 +128,31 @@ def run(parameters: Parameters) -> Headline:
             experiment = Experiment(source, scale, parameters.teacher, knobs("tuned"), store)
             teachers[task] = experiment.teacher_row()
             found = outcomes(experiment, seeds, decoder=reader == "qwen")
-            labels = experiment.test_labels()
-            cells += [
-                Cell(task, reader, name, outcome, compared(100.0 * (outcome.predicted == labels)))
-                for name, outcome in found.items()
-            ]
+            labels, near = experiment.test_labels(), near_repeats(experiment)
+            repeats[task] = float(near.mean())
+            for name, outcome in found.items():
+                right = 100.0 * (outcome.predicted == labels)
+                cells.append(Cell(task, reader, name, outcome, compared(right), compared(right[:, ~near])))
             for name, of in differences.items():
                 of[task, reader] = compared(answers_against(found[TUNED], found[name], labels), FAMILY)
-    return Headline(
-        parameters, cells, teachers, differences[WITHOUT], differences[PROBE], ladder_of(parameters, store), store
-    )
+    ladder = ladder_of(parameters, store)
+    return Headline(parameters, cells, teachers, repeats, differences[WITHOUT], differences[PROBE], ladder, store)
+
+
+def near_repeats(experiment: Experiment) -> np.ndarray:
+    """Which test texts nearly repeat a training text, (N,): a Jaccard similarity of character 5-grams of .5 or more."""
+    from qdllm_utils.learning.metrics import packed, unpacked
+    from qdllm_utils.texts.own_file_near import GRAM, JACCARD, near_rows
+
+    identity = {"kind": "near repeats", "data": experiment.data_identity, "gram": GRAM, "jaccard": JACCARD}
+
+    def compute() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        parts = experiment.parts()
+        near = [each.row for each in near_rows(list(experiment.source.corpus.texts), parts["test"], parts["train"])]
+        return {"test": packed(np.isin(parts["test"], near).astype(int))}, {}
+
+    row = experiment.store.get(identity, compute, f"near repeats, {experiment.source.title}")
+    return unpacked(row.result["test"]) == 1
 
 
 def ladder_of(parameters: Parameters, store: Store) -> Ladder:

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qdllm_utils.config import SCALES
 from qdllm_utils.learning.metrics import unpacked
 from qdllm_utils.show import paper
+from qdllm_utils.texts.sources import Source, split
 
 ROOT = Path(__file__).parents[2]
 BOX = (ROOT / "book" / "answer.md").read_text(encoding="utf-8")
@@ -113,3 +115,32 @@ def test_trained_parameters_are_the_papers_on_real_texts():
             if (row["task"], row["student"], row["embedder"], row["preset"]) == (task, "quantum", "mpnet", "paper")
         }
         assert sizes == {printed}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_accuracy_without_near_repeats_is_that_of_the_rows(task):
+    (row,) = [row for row in ROWS if row["kind"] == "near repeats" and row["task"] == task]
+    near = unpacked(row["result"]["test"]) == 1
+    sentence = BOX[BOX.index("Is it repetition?") :].split("\n")[0]
+    share, apart = (
+        re.search(rf"\(.*?{TASKS[task]} (\d+)%", sentence),
+        re.findall(rf"{TASKS[task]} ([\d.]+)%", sentence)[1],
+    )
+    assert int(share[1]) == round(100 * near.mean())
+    points = 100 * right(ten(task, "quantum"), task)
+    assert float(apart) == pytest.approx(points[:, ~near].mean(), abs=0.0501)
+
+
+def test_near_repeats_are_those_of_all_pairs(authors_data):
+    (row,) = [row for row in ROWS if row["kind"] == "near repeats" and row["task"] == "hiding"]
+    source = Source("hiding", SCALES["cpu"], str(authors_data))
+    parts = split(source.corpus.labels, 0)
+    cut = [" ".join(text.casefold().split()) for text in source.corpus.texts]
+    grams = [{text[place : place + 5] for place in range(len(text) - 4)} for text in cut]
+    train = [grams[number] for number in parts["train"]]
+
+    def repeats(own: set[str]) -> bool:
+        return any(2 * len(own & other) >= len(own | other) for other in train if other and own)
+
+    found = [repeats(grams[number]) for number in parts["test"]]
+    assert (unpacked(row["result"]["test"]) == 1).tolist() == found
