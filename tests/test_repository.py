@@ -100,20 +100,3 @@ def test_top_level_contents_is_a_link_to_the_book():
 def test_environment_and_lock_agree_on_torch():
     assert "torch==2.13.0" in (ROOT / "environment.yml").read_text()
     assert "torch==2.13.0\n" in (ROOT / "requirements.lock").read_text()
-
-
-def test_a_wing_imports_only_from_those_above_it():
-    wings = ["texts", "learning", "students", "runs", "show", "model", "pages"]
-    package = ROOT / "qdllm_utils"
-    wrong = [
-        (path.name, below)
-        for number, wing in enumerate(wings)
-        for path in (package / wing).rglob("*.py")
-        for below in wings[number + 1 :]
-        if re.search(rf"(from|import) qdllm_utils[. ](import )?{below}\b", path.read_text(encoding="utf-8"))
-    ]
-    assert not wrong
-
-
-def test_the_circuits_know_nothing_of_the_paper():
-    assert not [path.name for path in (ROOT / "qdcircuits").rglob("*.py") if "qdllm_utils" in path.read_text("utf-8")]
