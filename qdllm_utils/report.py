@@ -21,13 +21,14 @@ from typing import Any
 import papermill
 
 from qdcircuits.errors import InputError, choose
+from qdllm_utils import machine
 from qdllm_utils.config import CHOSEN, PRESETS, SCALES, TASKS, Knobs
 from qdllm_utils.runs import published
 from qdllm_utils.runs.experiments import STUDENTS
 from qdllm_utils.runs.identity import data_of
 from qdllm_utils.runs.store import arrays_of, default_folder
 from qdllm_utils.show import record
-from qdllm_utils.show.execution import build_book, execute, write_failed
+from qdllm_utils.show.execution import Run, build_book, execute_all, write_failed
 from qdllm_utils.texts.sources import authors_fingerprint
 from qdllm_utils.texts.teacher_specs import share_right
 
@@ -42,18 +43,30 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     parser.add_argument("--only", nargs="+", default=[], metavar="NOTEBOOK", help="run these and no others")
     parser.add_argument("--build", type=Path, help="folder in which the pages are put together; default: build/<scale>")
+    parser.add_argument("--at-once", type=int, metavar="N", help="notebooks side by side; default: 2 at demo, else 1")
     parser.add_argument("--publish", action="store_true", help="copy the pages and rows into book/")
     options = parser.parse_args(arguments)
     try:
-        run(options.scale, dict(options.parameter), options.publish, tuple(options.only), options.build)
+        given = dict(options.parameter)
+        run(options.scale, given, options.publish, tuple(options.only), options.build, options.at_once)
     except InputError as error:
         sys.exit(f"InputError: {error}")
 
 
 def run(
-    scale: str, given: dict[str, str], publishing: bool, only: tuple[str, ...] = (), build: Path | None = None
+    scale: str,
+    given: dict[str, str],
+    publishing: bool,
+    only: tuple[str, ...] = (),
+    build: Path | None = None,
+    at_once: int | None = None,
 ) -> None:
-    """Execute the notebooks (all, or those named), build the pages and, if asked, publish what was executed."""
+    """Execute the notebooks (all, or those named), build the pages and, if asked, publish what was executed.
+
+    at_once: how many notebooks run side by side; None: two at demo scale, where each needs little memory, else one.
+    """
+    if at_once is not None and at_once < 1:
+        raise InputError(f"--at-once is {at_once}: it must be a whole number, 1 or more.")
     if publishing and uncommitted():
         raise InputError("The package or the notebooks have uncommitted changes: commit them, then publish.")
     notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -74,6 +87,7 @@ def run(
     shutil.copy(ROOT / "_config.yml", build)
     times = {}
     failures: dict[str, str] = {}  # {page: why it, or a run of it, failed}
+    runs = []
     for path in notebooks:
         if only and path.stem not in only:
             continue
@@ -81,25 +95,27 @@ def run(
         chosen = given if "csv" in declared[path] and "csv" not in given else {"scale": scale} | given
         parameters = {name: value for name, value in chosen.items() if name in declared[path]}
         print(f"{path.name} {parameters}", flush=True)
-        page = build / "book" / "executed" / path.name
-        try:
-            times[path.name] = execute(path, page, parameters, ROOT)
-        except InputError as error:
-            failures[path.name] = str(error)
-            write_failed(path, page, str(error))
-            print(error, flush=True)
+        runs.append(Run(path, build / "book" / "executed" / path.name, parameters))
+    at_once = at_once or (min(2, machine.cores()) if scale == "demo" else 1)
+    for each, ended in execute_all(runs, ROOT, at_once):
+        name = each.path.name
+        if isinstance(ended, InputError):
+            failures[name] = str(ended)
+            write_failed(each.path, each.output, str(ended))
+            print(ended, flush=True)
             continue
-        default = declared[path]["scale"]["default"].strip("\"'") if "scale" in declared[path] else "–"
-        record.write_record(page, parameters.get("scale", default), times[path.name])
-        print(f"{path.name}: {times[path.name]:.0f} s", flush=True)
-        if failed := [reason for fact in record.facts_of(page) for reason in fact.get("failed", [])]:
-            failures[path.name] = f"{path.name}: {'; '.join(failed)}"
+        times[name] = ended
+        default = declared[each.path]["scale"]["default"].strip("\"'") if "scale" in declared[each.path] else "–"
+        record.write_record(each.output, each.parameters.get("scale", default), ended)
+        print(f"{name}: {ended:.0f} s", flush=True)
+        if failed := [reason for fact in record.facts_of(each.output) for reason in fact.get("failed", [])]:
+            failures[name] = f"{name}: {'; '.join(failed)}"
     write_status(build / "book")
     build_book(build / "book", strict=not failures)
     for name, seconds in sorted(times.items(), key=lambda item: -item[1])[:5]:
         print(f"  {seconds:6.0f} s  {name}")
     if publishing:
-        publish([build / "book" / "executed" / name for name in times if name not in failures])
+        publish([build / "book" / "executed" / name for name in sorted(times) if name not in failures])
     page = build / "_build" / "html" / "index.html"
     print(f"The book: {page.relative_to(ROOT) if page.is_relative_to(ROOT) else page}")
     if failures:

@@ -1,8 +1,14 @@
-"""One notebook run without a screen, the page of one that failed, and the book made of all."""
+"""Notebooks run without a screen, the page of one that failed, and the book made of all."""
 
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +17,50 @@ import papermill
 from nbclient.exceptions import DeadKernelError
 
 from qdcircuits.errors import InputError
+from qdllm_utils import machine
+from qdllm_utils.runs.pool import THREADS
+
+
+@dataclass(frozen=True)
+class Run:
+    """A notebook to be run: its file, where the executed one goes, its parameters."""
+
+    path: Path
+    output: Path
+    parameters: dict[str, Any]
+
+
+def execute_all(runs: list[Run], root: Path, at_once: int) -> Iterator[tuple[Run, float | InputError]]:
+    """Each run with the seconds that it took, or with why it failed, as they end; `at_once` of them side by side.
+
+    Side by side each gets its part of the cores. A row that two of them need is made by one, and the other waits.
+    """
+    if at_once == 1:
+        for run in runs:
+            try:
+                yield run, execute(run.path, run.output, run.parameters, root)
+            except InputError as error:
+                yield run, error
+        return
+    share = max(1, machine.cores() // at_once)
+    with ProcessPoolExecutor(
+        at_once, mp_context=get_context("spawn"), initializer=share_cores, initargs=(share,)
+    ) as processes:
+        begun = {processes.submit(execute, run.path, run.output, run.parameters, root): run for run in runs}
+        for future in as_completed(begun):
+            run = begun[future]
+            try:
+                yield run, future.result()
+            except InputError as error:
+                yield run, error
+            except BrokenProcessPool:
+                yield run, InputError(f"{run.path.name} failed: the process that ran it was killed; run it again.")
+
+
+def share_cores(share: int) -> None:
+    """Once in each process: so many workers and threads for its notebooks, unless the user has said how many."""
+    for name in ("QDLLM_WORKERS", *THREADS):
+        os.environ.setdefault(name, str(share))
 
 
 def execute(path: Path, output: Path, parameters: dict[str, Any], root: Path) -> float:
