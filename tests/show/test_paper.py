@@ -123,12 +123,13 @@ def numbers_of(source: str) -> set[float]:
     return {paper.number(token.replace("_", "").rstrip(",")) for token in written}
 
 
+GENERATED = ("status.md", "findings.md", "answer.md")  # written by the report, from records
+
+
 def typed_in() -> list[tuple[str, str]]:
     """(file, what a person typed in it): modules, notebooks without outputs, pages."""
     files = [*(ROOT / "qdllm_utils").rglob("*.py"), *(ROOT / "book").glob("*.md")]
-    found = [
-        (path.name, path.read_text(encoding="utf-8")) for path in files if path.name not in ("status.md", "findings.md")
-    ]
+    found = [(path.name, path.read_text(encoding="utf-8")) for path in files if path.name not in GENERATED]
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         found.append((path.name, "\n".join("".join(cell["source"]) for cell in cells)))
