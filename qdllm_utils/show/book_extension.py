@@ -85,7 +85,7 @@ def fold(app: Any, docname: str, source: list[str]) -> None:
 
 def write_csv(app: Any, error: Exception | None) -> None:
     """Put the rows of each results page beside it, as a CSV file."""
-    if error or app.builder.format != "html":
+    if error or app.builder.name != "html":
         return
     for page in (name for name in app.env.found_docs if name.startswith("executed/")):
         if (found := published(page.removeprefix("executed/"))) is not None:
@@ -94,7 +94,7 @@ def write_csv(app: Any, error: Exception | None) -> None:
 
 def write_figure(app: Any, error: Exception | None) -> None:
     """Put the data of the main figure beside its script."""
-    if error or app.builder.format != "html":
+    if error or app.builder.name != "html":
         return
     target = Path(app.outdir) / "figure" / "rows.js"
     target.parent.mkdir(exist_ok=True)

@@ -225,7 +225,7 @@ def printed(task: str) -> dict[str, Any]:
 
 def place(root: str = "") -> str:
     """The figure in a page's Markdown; root: the way from the page to the site's root, '' or '../'."""
-    return f"{TEXT}\n\n```{{raw}} html\n{PLACE.replace('@', root)}\n```\n"
+    return f":::{{container}} qd-screen\n{TEXT}\n\n```{{raw}} html\n{PLACE.replace('@', root)}\n```\n:::\n"
 
 
 def script(data: dict[str, Any]) -> str:

@@ -75,7 +75,7 @@ def tabs(browser: Any, site: str) -> Iterator[dict[str, Visit]]:
         visit.tab.context.close()
 
 
-@pytest.fixture(scope="module", params=PAGES)
+@pytest.fixture(scope="module", params=[pytest.param(page, marks=pytest.mark.xdist_group(page)) for page in PAGES])
 def visits(request: pytest.FixtureRequest, tabs: dict[str, Visit]) -> dict[str, Visit]:
     """A page in both tabs: it is opened once, and all tests of it look at what is there."""
     for visit in tabs.values():

@@ -11,7 +11,7 @@
   const SIZES = {
     trained: "trained parameters",
     stored: "bytes of the student alone",
-    deployed: "bytes deployed, with the reader of the text",
+    deployed: "bytes deployed, reader included",
   };
   const SHAPES = {  // of each family: a mark of its own, so that colour is not needed to tell them apart
     quantum: (x, y) => ["circle", { cx: x, cy: y, r: 6 }],
@@ -21,8 +21,9 @@
     baseline: (x, y) => ["path", { d: `M${x - 5} ${y - 5}l10 10m0 -10l-10 10`, class: "qd-figure-cross" }],
     words: (x, y) => ["path", { d: `M${x - 6} ${y}h12m-6 -6v12`, class: "qd-figure-cross" }],
   };
-  const FRAME = { width: 400, height: 300, left: 46, right: 14, top: 30, bottom: 46 };
-  const state = { task: ALL, teacher: "minilm", reader: "mpnet", preset: "tuned", metric: "acc", size: "trained" };
+  const FRAME = { height: 280, left: 34, right: 22, top: 30, bottom: 48 };
+  const WIDTH = { narrow: 300, wide: 560 };  // of a panel among others or on a phone, and of a single one
+  const state = { controls: false, task: ALL, teacher: "minilm", reader: "mpnet", preset: "tuned", metric: "acc", size: "trained" };
 
   function make(tag, attributes = {}, ...children) {
     const element = document.createElement(tag);
@@ -51,11 +52,14 @@
     return make("div", { class: "qd-figure-field" }, make("label", { for: box.id }, label), box);
   }
 
+  const families = Object.keys(data.families);
+
   /** The points of a task under the choices; a baseline has no reader and no preset, TF-IDF no teacher either. */
   function shown(task) {
     return data.points.filter((one) => one.task === task && one[state.metric]
       && [null, state.teacher].includes(one.teacher) && [null, state.reader].includes(one.reader)
-      && [null, state.preset].includes(one.preset));
+      && [null, state.preset].includes(one.preset) && (state.controls || one.family !== "control"))
+      .sort((one, other) => families.indexOf(one.family) - families.indexOf(other.family));
   }
 
   const isStudent = (one) => one.preset !== null;
@@ -74,26 +78,21 @@
     return found;
   }
 
-  /** Both ends of each axis, the same for all panels: log10 of the sizes, percent of the metric. */
-  function ends(tasks) {
-    const sizes = [], values = [];
-    for (const task of tasks) {
-      for (const one of shown(task)) {
-        sizes.push(one[state.size]);
-        values.push(...one[state.metric].filter((value) => value !== null));
-      }
-      const paper = printed(task), teacher = own(task);
-      if (paper) { sizes.push(paper[state.size]); values.push(paper[state.metric]); }
-      if (teacher) values.push(teacher[state.metric]);
-    }
-    return {
-      x: [Math.floor(Math.log10(Math.min(...sizes)) - 0.05), Math.ceil(Math.log10(Math.max(...sizes)) + 0.05)],
-      y: [Math.floor(Math.min(...values) - 0.5), Math.ceil(Math.max(...values) + 0.5)],
-    };
+  /** Both ends of the axis of sizes, as log10, the same for all panels. */
+  function powersOf(tasks) {
+    const sizes = tasks.flatMap((task) => [...shown(task), printed(task)].filter(Boolean).map((one) => one[state.size]));
+    return [Math.floor(Math.log10(Math.min(...sizes)) - 0.05), Math.ceil(Math.log10(Math.max(...sizes)) + 0.05)];
   }
 
-  function panel(task, { x: [left, right], y: [low, high] }) {
-    const { width, height } = FRAME;
+  /** Both ends of a panel's own axis of the metric, in percent. */
+  function range(task) {
+    const values = shown(task).flatMap((one) => one[state.metric].filter((value) => value !== null));
+    for (const one of [printed(task), own(task)]) if (one) values.push(one[state.metric]);
+    return [Math.floor(Math.min(...values) - 0.5), Math.ceil(Math.max(...values) + 0.5)];
+  }
+
+  function panel(task, [left, right], width) {
+    const { height } = FRAME, [low, high] = range(task);
     const at = (size) => FRAME.left + (Math.log10(size) - left) / (right - left) * (width - FRAME.left - FRAME.right);
     const up = (value) => height - FRAME.bottom - (value - low) / (high - low) * (height - FRAME.top - FRAME.bottom);
     const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true", focusable: "false" });
@@ -107,8 +106,7 @@
     for (let power = left; power <= right; power++) {
       const x = at(10 ** power);
       svg.append(draw("path", { d: `M${x} ${FRAME.top}V${height - FRAME.bottom + 4}`, class: "qd-figure-grid" }));
-      text(x, height - FRAME.bottom + 18, powers[power] ?? `${10 ** power}`,
-        { "text-anchor": power === right ? "end" : "middle" });
+      text(x, height - FRAME.bottom + 18, powers[power] ?? `${10 ** power}`, { "text-anchor": "middle" });
     }
     text((FRAME.left + width - FRAME.right) / 2, height - 8, SIZES[state.size], { "text-anchor": "middle" });
     const teacher = own(task);
@@ -116,13 +114,12 @@
       const y = up(teacher[state.metric]);
       svg.append(draw("path", { d: `M${FRAME.left} ${y}H${width - FRAME.right}`, class: "qd-figure-teacher" }));
     }
-    // Marks of nearly the same size would lie on each other: the later ones move aside, in the order of the table.
-    const taken = [];
+    // Marks of nearly the same size would lie on each other: some move aside a little. The student is drawn last, on top.
+    const taken = [], marks = [];
     for (const one of shown(task)) {
-      let x = at(one[state.size]);
-      const aside = [0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6, 7, -7, 8, -8].map((step) => x + 12 * step);
-      x = aside.find((free) => free > FRAME.left + 5 && free < width - FRAME.right - 5
-        && taken.every((other) => Math.abs(other - free) > 11)) ?? x;
+      const there = at(one[state.size]);
+      const x = [0, 1, -1, 2, -2].map((step) => there + 10 * step).find((free) => free > FRAME.left + 5
+        && free < width - FRAME.right - 5 && taken.every((other) => Math.abs(other - free) > 9)) ?? there;
       taken.push(x);
       const [mean, bottom, top] = one[state.metric];
       const mark = draw("g", { class: `qd-figure-${one.family}` }, draw("title", {}, `${one.title}: ${interval(one[state.metric])}%`));
@@ -130,8 +127,9 @@
         mark.append(draw("path", { d: `M${x} ${up(bottom)}V${up(top)}m-3 0h6M${x - 3} ${up(bottom)}h6`, class: "qd-figure-bar" }));
       }
       mark.append(draw(...SHAPES[one.family](x, up(mean))));
-      svg.append(mark);
+      marks.push(mark);
     }
+    svg.append(...marks.reverse());
     const paper = printed(task);
     if (paper) {
       svg.append(draw("circle", { cx: at(paper[state.size]), cy: up(paper[state.metric]), r: 10, class: "qd-figure-paper" },
@@ -141,7 +139,7 @@
   }
 
   function legend(tasks) {
-    const there = Object.keys(data.families).filter((name) => tasks.some((task) => shown(task).some((one) => one.family === name)));
+    const there = families.filter((name) => tasks.some((task) => shown(task).some((one) => one.family === name)));
     const entry = (words, ...marks) => make("li", {},
       draw("svg", { viewBox: "0 0 24 24", width: 20, height: 20, "aria-hidden": "true", focusable: "false" }, ...marks), words);
     const found = there.map((name) => entry(data.families[name],
@@ -153,8 +151,8 @@
 
   // --- the same in words: a table, and one sentence that is read out ---
 
-  function line(task, title, value, one, seeds, key) {
-    return make("tr", {}, make("th", { scope: "row" }, title), make("td", {}, data.tasks[task]), make("td", {}, value),
+  function line(title, value, one, seeds, key) {
+    return make("tr", {}, make("th", { scope: "row" }, title), make("td", {}, value),
       make("td", {}, whole(one.trained)), make("td", {}, one.deployed ? whole(one.deployed) : "–"), make("td", {}, seeds),
       make("td", {}, key ? make("code", {}, key) : "–"));
   }
@@ -162,9 +160,10 @@
   function lines(task) {
     const teacher = own(task), paper = printed(task);
     return [
-      ...shown(task).map((one) => line(task, one.title, interval(one[state.metric]), one, `${one.seeds}`, one.key)),
-      ...(teacher ? [line(task, "the teacher itself", percent(teacher[state.metric]), teacher, "1", teacher.key)] : []),
-      ...(paper ? [line(task, "the paper's QD-LLM", percent(paper[state.metric]), paper, "–", "")] : []),
+      make("tr", { class: "qd-group" }, make("th", { colspan: 6, scope: "colgroup" }, make("span", {}, data.tasks[task]))),
+      ...shown(task).map((one) => line(one.title, interval(one[state.metric]), one, `${one.seeds}`, one.key)),
+      ...(teacher ? [line("the teacher itself", percent(teacher[state.metric]), teacher, "1", teacher.key)] : []),
+      ...(paper ? [line("the paper's QD-LLM", percent(paper[state.metric]), paper, "–", "")] : []),
     ];
   }
 
@@ -190,31 +189,37 @@
   const body = make("tbody");
   const heading = make("th", { scope: "col" });
   const table = make("div", { class: "qd-table", tabindex: "0", role: "region", "aria-label": "The values shown" }, make("table", {},
-    make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "model"), make("th", { scope: "col" }, "task"), heading,
+    make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "model"), heading,
       ...["trained parameters", "bytes deployed", "seeds", "first row"].map((name) => make("th", { scope: "col" }, name)))),
     body));
 
   function show() {
     const tasks = state.task === ALL ? Object.keys(data.tasks) : [state.task];
     const drawn = tasks.filter((task) => shown(task).some(isStudent));
-    panels.replaceChildren(...drawn.map((task) => panel(task, ends(drawn))));
+    const single = drawn.length === 1 && root.clientWidth > 500;
+    panels.replaceChildren(...drawn.map((task) => panel(task, powersOf(drawn), single ? WIDTH.wide : WIDTH.narrow)));
     panels.classList.toggle("qd-figure-single", drawn.length === 1);
     panels.hidden = keys.hidden = table.hidden = !drawn.length;
     keys.replaceChildren(...legend(drawn));
     heading.textContent = `${data.metrics[state.metric]}, %`;
     body.replaceChildren(...drawn.flatMap(lines));
-    said.textContent = sentence(tasks);
+    const words = sentence(tasks);
+    if (said.textContent !== words) said.textContent = words;  // what has not changed is not read out again
   }
+
+  const controls = make("input", { type: "checkbox", id: "qd-figure-controls", change: () => { state.controls = controls.checked; show(); } });
 
   root.replaceChildren(
     make("div", { class: "qd-figure-choices" },
       choice("task", "Task", { [ALL]: "all tasks", ...data.tasks }),
       choice("teacher", "Teacher", data.teachers),
-      choice("reader", "Reader of the text", data.readers),
+      choice("reader", "Reader", data.readers),
       choice("preset", "Preset", Object.fromEntries(data.presets.map((name) => [name, name]))),
       choice("metric", "Metric", data.metrics),
-      choice("size", "Against", SIZES)),
+      choice("size", "Against", SIZES),
+      make("label", { class: "qd-figure-check" }, controls, " the other controls too")),
     said, panels, keys,
     make("details", {}, make("summary", {}, "The values shown, as a table"), table));
   show();
+  window.addEventListener("resize", show);
 })();
