@@ -21,7 +21,7 @@ test: check
 test-browser: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet playwright==1.65.2 || echo "playwright cannot be had here."
 	test -f $(AXE) || npm install --silent --no-save --prefix build/browser axe-core@4.14.1 || echo "axe-core cannot be had here."
-	QDLLM_BROWSER=1 QDLLM_AXE=$(AXE) $(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/browser
+	QDLLM_BROWSER=1 QDLLM_AXE=$(AXE) $(BIN)/python -m pytest -q -n 2 --dist loadfile tests/browser
 
 # The published pages as one PDF, build/qdllm.pdf, by way of Chromium.
 pdf: $(INSTALLED)

@@ -1,6 +1,6 @@
 """A real browser over the built book: `make test-browser` runs these tests, and no other command does.
 
-QDLLM_BROWSER=1 turns them on; two processes may share them, a page's tests to one (-n 2 --dist loadgroup).
+QDLLM_BROWSER=1 turns them on; two processes may share them, a file to one (-n 2 --dist loadfile).
 QDLLM_BOOK: the folder of a built book (…/_build/html); without it the book is built from a copy, in about a minute.
 QDLLM_AXE: the file axe.min.js of the npm package axe-core, which is nobody's to copy into this repository.
 QDLLM_CHROMIUM: the browser, where it has another name.

@@ -8,8 +8,6 @@ import pytest
 
 from qdllm_utils.show import main_figure
 
-pytestmark = pytest.mark.xdist_group("figure")
-
 
 @pytest.fixture(scope="module")
 def data(html: Path) -> dict[str, Any]:

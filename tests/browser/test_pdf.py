@@ -14,7 +14,6 @@ from qdllm_utils.show import pdf
 from tests.browser.conftest import ROOT, contents
 
 pypdf = pytest.importorskip("pypdf", reason="the package pypdf is not installed")
-pytestmark = pytest.mark.xdist_group("pdf")
 
 
 @pytest.fixture(scope="module")

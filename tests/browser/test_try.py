@@ -14,7 +14,6 @@ from qdcircuits.export.pennylane_circuit import qnode
 from qdcircuits.simulation import simulator
 from qdllm_utils.show import try_student
 
-pytestmark = pytest.mark.xdist_group("try")
 DATA = try_student.read((try_student.FOLDER / "students.js").read_text(encoding="utf-8"))
 INPUTS = np.random.default_rng(15).uniform(0, np.pi, (100, 11))
 TASKS = sorted(DATA["students"])

@@ -1,11 +1,10 @@
-"""Every page of the book in a real browser: desktop and phone, light and dark, and on paper."""
+"""What the tests of the pages share: what is looked for on each, and a tab that visits them."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
-
-import pytest
 
 from tests.browser.conftest import contents
 
@@ -29,12 +28,7 @@ AXE = """async (rules) => (await axe.run(document, {resultTypes: ["violations"],
   .map(({id, nodes}) => `${id} (${nodes.length}): ${nodes.slice(0, 3).map(({target, any}) =>
     target + " " + (any[0]?.message ?? "").slice(0, 140)).join(" | ")}`)"""
 COLOURS = ("light", "dark")
-# Each screen is judged by all of axe's rules once, and each colour mode too; the contrast of colours is the slow one.
-RULES: dict[tuple[str, str], dict[str, list[str]]] = {
-    ("desktop", "light"): {},
-    ("desktop", "dark"): {"runOnly": ["color-contrast"]},
-    ("phone", "dark"): {},
-}
+ONLY_CONTRAST = {"runOnly": ["color-contrast"]}  # the rule of axe that asks for colours
 
 
 @dataclass
@@ -55,32 +49,36 @@ class Visit:
         self.tab.evaluate("() => window.MathJax?.startup?.promise")
         self.tab.evaluate("() => document.fonts.ready")
 
+    def check(self) -> None:
+        """No error, no request to another host, nothing wider than the screen, no formula where none can scroll."""
+        assert not self.errors, self.errors
+        assert not self.outside, self.outside
+        wider, lost = self.tab.evaluate(OVERFLOW), self.tab.evaluate(LOST)
+        assert wider <= 0, f"the page is {wider} pixels wider than the screen"
+        assert not lost, lost
+
+    def check_access(self, axe: str, rules: dict[str, list[str]]) -> None:
+        """No serious finding of axe-core, whose source is `axe`."""
+        if not self.tab.evaluate("() => 'axe' in window"):
+            self.tab.evaluate(axe)
+        found = self.tab.evaluate(AXE, rules)
+        assert not found, "\n".join(found)
+
     def turn(self, colours: str) -> None:
         """Let the reader's system turn light or dark; the page follows."""
         self.tab.emulate_media(color_scheme=colours)
         self.tab.wait_for_function("(theme) => document.documentElement.dataset.theme === theme", arg=colours)
 
 
-@pytest.fixture(scope="module")
-def tabs(browser: Any, site: str) -> Iterator[dict[str, Visit]]:
-    """A tab for each of SCREENS."""
-    found = {}
-    for screen, size in SCREENS.items():
-        phone = screen == "phone"
-        context = browser.new_context(viewport=size, is_mobile=phone, has_touch=phone, reduced_motion="reduce")
-        visit = found[screen] = Visit(context.new_page(), site)
-        listen(visit)
-    yield found
-    for visit in found.values():
-        visit.tab.context.close()
-
-
-@pytest.fixture(scope="module", params=[pytest.param(page, marks=pytest.mark.xdist_group(page)) for page in PAGES])
-def visits(request: pytest.FixtureRequest, tabs: dict[str, Visit]) -> dict[str, Visit]:
-    """A page in both tabs: it is opened once, and all tests of it look at what is there."""
-    for visit in tabs.values():
-        visit.open(request.param)
-    return tabs
+@contextmanager
+def visiting(browser: Any, site: str, screen: str) -> Iterator[Visit]:
+    """A tab of one of SCREENS, which listens to what its pages say and ask for."""
+    phone = screen == "phone"
+    context = browser.new_context(viewport=SCREENS[screen], is_mobile=phone, has_touch=phone, reduced_motion="reduce")
+    visit = Visit(context.new_page(), site)
+    listen(visit)
+    yield visit
+    context.close()
 
 
 def listen(visit: Visit) -> None:
@@ -95,37 +93,3 @@ def listen(visit: Visit) -> None:
             visit.outside.append(request.url)
 
     visit.tab.on("request", asked)
-
-
-@pytest.mark.parametrize("colours", COLOURS)
-@pytest.mark.parametrize("screen", SCREENS)
-def test_page(visits: dict[str, Visit], screen: str, colours: str) -> None:
-    visit = visits[screen]
-    visit.turn(colours)
-    assert visit.errors == [] and visit.outside == []
-    assert visit.tab.evaluate(OVERFLOW) <= 0
-    assert visit.tab.evaluate(LOST) == []
-
-
-@pytest.mark.parametrize(("screen", "colours"), RULES)
-def test_page_is_accessible(visits: dict[str, Visit], axe: str, screen: str, colours: str) -> None:
-    visit = visits[screen]
-    visit.turn(colours)
-    if not visit.tab.evaluate("() => 'axe' in window"):
-        visit.tab.evaluate(axe)
-    found = visit.tab.evaluate(AXE, RULES[screen, colours])
-    assert not found, "\n".join(found)
-
-
-def test_nothing_is_cut_on_paper(visits: dict[str, Visit]) -> None:
-    visit = visits["desktop"]
-    visit.turn("light")
-    visit.tab.set_viewport_size(PAPER)
-    visit.tab.emulate_media(media="print")
-    try:
-        cut = visit.tab.evaluate(CUT) + visit.tab.evaluate(BEYOND)
-        assert not cut, "\n".join(cut)
-        assert visit.tab.evaluate(OVERFLOW) <= 0
-    finally:
-        visit.tab.emulate_media(media="screen")
-        visit.tab.set_viewport_size(SCREENS["desktop"])
