@@ -75,10 +75,10 @@ def metadata(book: Path) -> str:
         record = json.loads(page.read_text(encoding="utf-8"))
         used = sorted({homes[key] for key in record.get("keys", []) if key in homes})
         if used:
-            notebook = crate.add(ContextEntity(crate, f"#notebook-{page.stem}", software(record)))
+            notebook = crate.add(ContextEntity(crate, f"#notebook-{page.stem}", software(page.stem, record)))
             shown = [described[name] for name in used]
-            told = {"name": f"The run that was published as the page {page.stem}", "endTime": record["date"]}
-            crate.add_action(notebook, identifier=f"#run-{page.stem}", object=shown, properties=told)
+            told = {"name": f"The run that was published as the page {page.stem}", "endTime": record.get("date")}
+            crate.add_action(notebook, identifier=f"#run-{page.stem}", object=shown, properties=known(told))
     content = crate.metadata.generate()
     return json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
@@ -104,16 +104,23 @@ def of_file(path: Path, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def software(record: dict[str, Any]) -> dict[str, Any]:
+def software(page: str, record: dict[str, Any]) -> dict[str, Any]:
     """A page's notebook as software, with the commit and the packages of the run that was published."""
-    return {
+    versions = ", ".join(f"{name} {number}" for name, number in record.get("versions", {}).items())
+    described = {
         "@type": "SoftwareSourceCode",
-        "name": f"notebooks/{record['notebook']}.ipynb",
-        "programmingLanguage": f"Python {record['versions']['python']}",
-        "runtimePlatform": ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
-        "version": record["commit"],
+        "name": f"notebooks/{page}.ipynb",
+        "programmingLanguage": "Python",
+        "runtimePlatform": versions or None,
+        "version": record.get("commit"),
         "license": {"@id": LICENCE},
     }
+    return known(described)
+
+
+def known(properties: dict[str, Any]) -> dict[str, Any]:
+    """Properties without those that an earlier record did not keep."""
+    return {name: value for name, value in properties.items() if value is not None}
 
 
 if __name__ == "__main__":
