@@ -60,7 +60,7 @@ def metadata(book: Path) -> str:
         "Every training run behind the book's pages as a row with its configuration, data hash, seed and provenance. "
         "The authors' texts are no part of it. A row is computed again by `python -m qdllm_utils recompute KEY`."
     )
-    crate.datePublished = max((day(row) for row in rows.values()), default="1970-01-01")
+    crate.datePublished = (days(rows.values()) or ["1970-01-01"])[-1]
     crate.license = crate.add(ContextEntity(crate, LICENCE, {"@type": "CreativeWork", "name": "Apache-2.0"}))
     crate.root_dataset["version"] = str(citation["version"])
     people = {"@type": "Organization", "name": citation["authors"][0]["name"]}
@@ -83,15 +83,15 @@ def metadata(book: Path) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def day(row: dict[str, Any]) -> str:
-    """The day on which a row was computed."""
-    return str(row["provenance"]["date"])[:10]
+def days(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """The days on which rows were computed, the first one first."""
+    return sorted({str(row["provenance"]["date"])[:10] for row in rows if "date" in row["provenance"]})
 
 
 def of_file(path: Path, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """What the metadata says of a file with these rows."""
     rows, content = list(rows), path.read_bytes()
-    days = sorted(day(row) for row in rows)
+    dates = days(rows)
     commits = ", ".join(sorted({str(row["provenance"]["commit"]) for row in rows}))
     return {
         "name": path.name,
@@ -100,7 +100,7 @@ def of_file(path: Path, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
         "contentSize": str(len(content)),
         "sha256": hashlib.sha256(content).hexdigest(),
         "license": {"@id": LICENCE},
-        **({"dateCreated": days[0], "dateModified": days[-1]} if days else {}),
+        **({"dateCreated": dates[0], "dateModified": dates[-1]} if dates else {}),
     }
 
 
