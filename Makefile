@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 AXE := $(CURDIR)/build/browser/node_modules/axe-core/axe.min.js
 
-.PHONY: report test test-browser check models lock clean
+.PHONY: report test test-browser pdf check models lock clean
 
 report: $(INSTALLED)
 	$(BIN)/python -m qdllm_utils.report --scale $(SCALE) $(ARGS)
@@ -16,11 +16,16 @@ test: check
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # A real browser over every page: Debian's chromium (or QDLLM_CHROMIUM), playwright to drive it, axe-core to judge it.
-# QDLLM_BOOK names a built book (.../_build/html); without it the book is built from what is published.
+# QDLLM_BOOK names a built book (.../_build/html); without it the book is built from what is published. Where one of the
+# three cannot be had, the tests that need it are skipped and say why.
 test-browser: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet playwright==1.65.2
-	test -f $(AXE) || npm install --silent --no-save --prefix build/browser axe-core@4.14.1
-	QDLLM_BROWSER=1 QDLLM_AXE=$(AXE) $(BIN)/python -m pytest -q tests/browser
+	$(BIN)/python -m pip install --quiet playwright==1.65.2 || echo "playwright cannot be had here."
+	test -f $(AXE) || npm install --silent --no-save --prefix build/browser axe-core@4.14.1 || echo "axe-core cannot be had here."
+	QDLLM_BROWSER=1 QDLLM_AXE=$(AXE) $(BIN)/python -m pytest -q -n 2 --dist loadfile tests/browser
+
+# The published pages as one PDF, build/qdllm.pdf, by way of Chromium.
+pdf: $(INSTALLED)
+	$(BIN)/python -m qdllm_utils.show.pdf
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

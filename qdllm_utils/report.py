@@ -27,7 +27,7 @@ from qdllm_utils.runs import published
 from qdllm_utils.runs.experiments import STUDENTS
 from qdllm_utils.runs.identity import data_of
 from qdllm_utils.runs.store import arrays_of, default_folder
-from qdllm_utils.show import record
+from qdllm_utils.show import crate, record
 from qdllm_utils.show.execution import Run, build_book, execute_all, write_failed
 from qdllm_utils.texts.sources import authors_fingerprint
 from qdllm_utils.texts.teacher_specs import share_right
@@ -173,6 +173,7 @@ def publish(pages: list[Path], book: Path = ROOT / "book") -> None:
     there = published.Published(book / "results").lines
     gone = [key for key, (home, _) in there.items() if home.split("-")[0] in homes and key not in asked]
     published.publish(book / "results", rows, gone)
+    crate.write(book)
 
 
 def rows_used(page: Path) -> list[published.NewRow]:

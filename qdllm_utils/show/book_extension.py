@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from qdcircuits.errors import InputError
+from qdllm_utils.runs.store import PUBLISHED
+from qdllm_utils.show import main_figure
 from qdllm_utils.show.frame import groups, rows
 
 TRACE = """Each line is one number of this page: the mean over its seeds. Any row is computed again by its key; the rows
@@ -36,6 +38,9 @@ def folded(notebook: dict[str, Any], page: str = "") -> dict[str, Any]:
             cell = cell | {"metadata": cell["metadata"] | {"tags": [*tags, "remove-input"]}}
         cells.append(cell)
     listing = "\n\n".join(text for text in code if text)
+    if page == "headline":
+        text = main_figure.place("../")
+        cells.append({"cell_type": "markdown", "id": "choose-what-is-shown", "metadata": {}, "source": text})
     ends = {
         "how-this-was-made": f"````{{dropdown}} How this was made: parameters and code\n```python\n{listing}\n```\n````"
     }
@@ -80,15 +85,25 @@ def fold(app: Any, docname: str, source: list[str]) -> None:
 
 def write_csv(app: Any, error: Exception | None) -> None:
     """Put the rows of each results page beside it, as a CSV file."""
-    if error or app.builder.format != "html":
+    if error or app.builder.name != "html":
         return
     for page in (name for name in app.env.found_docs if name.startswith("executed/")):
         if (found := published(page.removeprefix("executed/"))) is not None:
             found.to_csv(Path(app.outdir) / f"{page}.csv", index=False)
 
 
+def write_figure(app: Any, error: Exception | None) -> None:
+    """Put the data of the main figure beside its script."""
+    if error or app.builder.name != "html":
+        return
+    target = Path(app.outdir) / "figure" / "rows.js"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(main_figure.script(main_figure.everything(PUBLISHED)), encoding="utf-8")
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.connect("source-read", fold)
     app.connect("build-finished", write_csv)
+    app.connect("build-finished", write_figure)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

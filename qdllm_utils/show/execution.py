@@ -113,15 +113,16 @@ def tidy(path: Path) -> None:
     nbformat.write(notebook, path)
 
 
-def build_book(book: Path, strict: bool = True) -> None:
+def build_book(book: Path, strict: bool = True, builder: str = "html") -> None:
     """jupyter-book build, where strict with warnings as errors: a page that failed lacks what others refer to.
 
-    The pages are put beside the _config.yml, above the book.
+    The pages are put beside the _config.yml, above the book, in _build/<builder>.
     """
     command = [
         str(Path(sys.executable).with_name("jupyter-book")),
         "build",
         str(book),
+        *(["--builder", builder] if builder != "html" else []),
         *(["-W", "-n", "--keep-going"] if strict else []),
     ]
     done = subprocess.run(command, cwd=book.parent, capture_output=True, text=True, check=False)

@@ -5,6 +5,7 @@ import textwrap
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
 from IPython import get_ipython
 from matplotlib_inline.backend_inline import set_matplotlib_formats
@@ -122,11 +123,25 @@ def accuracy_against_parameters(comparison: Comparison) -> Any:
 VERDICT_STYLES = {"ahead": ("o", 0), "behind": ("s", 1), "inconclusive": ("D", 7)}  # marker, colour-blind palette
 
 
+FAR = 2.0  # a comparison that reaches this many times as far as three quarters of its family is not fitted in
+
+
+def range_of(family: list[Difference]) -> tuple[float, float]:
+    """Both ends of the x-axis, in points, of a family of forests: 0 and all intervals but those that reach FAR."""
+    ends = np.nan_to_num([(one.low, one.mean, one.high) for one in family])
+    reach = np.abs(ends).max(axis=1)
+    kept = ends[reach <= FAR * np.quantile(reach, 0.75)]
+    low, high = min(0.0, float(kept.min())), max(0.0, float(kept.max()))
+    room = 0.06 * (high - low) or 1.0
+    return low - room, high + room
+
+
 def forest(groups: dict[str, dict[str, Difference]], reference: str, demo: bool) -> Any:
     """A forest plot: paired differences in points of accuracy with 95% intervals, a panel for each group.
 
     groups: {panel's title: {name: difference}}, the same names in each. Marker and colour tell the verdict. The
-    grey bar of a comparison holds what it could not have told from 0.
+    grey bar of a comparison holds what it could not have told from 0. All panels have one x-axis; a difference beyond
+    it is an arrow at its edge, with its value.
     """
     style()
     names = list(next(iter(groups.values())))
@@ -143,7 +158,9 @@ def forest(groups: dict[str, dict[str, Difference]], reference: str, demo: bool)
     for axis in axes.flat[len(groups) :]:
         axis.set_visible(False)
     shown: dict[str, Any] = {}
+    left, right = range_of([difference for group in groups.values() for difference in group.values()])
     for axis, (title, group) in zip(axes.flat, groups.items(), strict=False):
+        axis.set_xlim(left, right)
         axis.axvline(0, color="0.35", linewidth=1)
         for place, difference in enumerate(group.values()):
             marker, colour = VERDICT_STYLES[difference.verdict]
@@ -161,6 +178,19 @@ def forest(groups: dict[str, dict[str, Difference]], reference: str, demo: bool)
                 capsize=3,
                 linestyle="none",
             )
+            edge = 0.02 * (right - left)  # a marker that the edge would cut is told as one beyond it
+            if not left + edge <= difference.mean <= right - edge:
+                at_left, colour = difference.mean < left, sns.color_palette("colorblind")[colour]
+                axis.plot(left if at_left else right, place, marker="<>"[not at_left], color=colour, clip_on=False)
+                axis.annotate(
+                    f"{difference.mean:+.1f}",
+                    (left if at_left else right, place),
+                    xytext=(8 if at_left else -8, 0),
+                    textcoords="offset points",
+                    ha="left" if at_left else "right",
+                    va="center",
+                    fontsize="small",
+                )
         axis.set(title=textwrap.fill(title, 34), xlabel=f"accuracy − {reference}, points")
         axis.set(yticks=range(len(names)), yticklabels=names)
         axis.grid(axis="y", visible=False)

@@ -8,6 +8,7 @@ from typing import Any
 import nbformat
 
 from qdllm_utils.runs import provenance
+from qdllm_utils.show import main_figure
 from qdllm_utils.show.html_table import FACTS
 
 HEAD = """# Status
@@ -164,5 +165,5 @@ def answer(executed: Path) -> str:
     ]
     lines += ["", "{doc}`All findings, by question <findings>`", ":::", ""]
     if answer_figure(executed):
-        lines += [FIGURE, ""]
+        lines += [FIGURE, "", main_figure.place()]
     return "\n".join(lines)

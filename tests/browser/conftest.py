@@ -1,25 +1,27 @@
 """A real browser over the built book: `make test-browser` runs these tests, and no other command does.
 
-QDLLM_BROWSER=1 turns them on. QDLLM_BOOK: the folder of a built book (…/_build/html); without it the book is built
-from a copy, in about a minute. QDLLM_AXE: the file axe.min.js of the npm package axe-core, which is nobody's to copy
-into this repository. QDLLM_CHROMIUM: the browser, where it has another name.
+QDLLM_BROWSER=1 turns them on; two processes may share them, a file to one (-n 2 --dist loadfile).
+QDLLM_BOOK: the folder of a built book (…/_build/html); without it the book is built from a copy, in about a minute.
+QDLLM_AXE: the file axe.min.js of the npm package axe-core, which is nobody's to copy into this repository.
+QDLLM_CHROMIUM: the browser, where it has another name.
 """
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 
+from qdcircuits.errors import InputError
+from qdllm_utils.show import pdf
+from qdllm_utils.show.execution import build_book
 from tests.served import served
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -44,11 +46,10 @@ def contents() -> list[str]:
 def browser() -> Iterator[Any]:
     """Headless Chromium of this machine."""
     playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
-    program = os.environ.get("QDLLM_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
-        pytest.skip(
-            f"no browser found: install chromium, or name one in QDLLM_CHROMIUM (looked for {', '.join(NAMES)})"
-        )
+    try:
+        program = shutil.which(pdf.chromium())
+    except InputError:
+        pytest.skip(f"no browser found: install chromium, or name one in QDLLM_CHROMIUM (tried {', '.join(pdf.NAMES)})")
     with playwright.sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=program, headless=True, args=FLAGS)
         yield opened
@@ -61,12 +62,15 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if given := os.environ.get("QDLLM_BOOK"):
         assert (Path(given) / "intro.html").is_file(), f"QDLLM_BOOK={given} holds no intro.html"
         return Path(given).resolve()
-    copy = tmp_path_factory.mktemp("checkout")
-    shutil.copytree(ROOT / "book", copy / "book", ignore=shutil.ignore_patterns("_build", "results"))
-    shutil.copy(ROOT / "_config.yml", copy)
-    program = Path(sys.executable).with_name("jupyter-book")
-    done = subprocess.run([program, "build", "book"], cwd=copy, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    folder = tmp_path_factory.getbasetemp()
+    shared = "PYTEST_XDIST_WORKER" in os.environ  # two processes of tests build it once
+    copy = (folder.parent if shared else folder) / "checkout"
+    with FileLock(f"{copy}.lock"):
+        if not (copy / "_build" / "html" / "intro.html").is_file():
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(ROOT / "book", copy / "book", ignore=shutil.ignore_patterns("_build", "results"))
+            shutil.copy(ROOT / "_config.yml", copy)
+            build_book(copy / "book", strict=False)
     return copy / "_build" / "html"
 
 

@@ -204,7 +204,8 @@ def test_a_demo_page_never_replaces_another_and_a_demo_row_is_never_published(tm
     assert "# a at cpu" in (book / "executed" / "a.ipynb").read_text()
     assert "# b at demo" in (book / "executed" / "b.ipynb").read_text()
     assert "a.ipynb: the page that stands" in capsys.readouterr().out
-    (published,) = (book / "results").iterdir()  # one line, of the authors' texts
+    (published,) = (book / "results").glob("*.jsonl")  # one line, of the authors' texts
+    assert "b.ipynb" in (book / "results" / "ro-crate-metadata.json").read_text()
     assert [json.loads(line)["key"] for line in published.read_text().splitlines()] == [rows[1].key]
     report.publish([put(executed, "b", "cpu", [rows[1].key])], book)  # a real page takes a demo's place
     assert "# b at cpu" in (book / "executed" / "b.ipynb").read_text()

@@ -1,11 +1,14 @@
 """From a number of a page to the rows behind it: what the page tells is in the published files themselves."""
 
 import json
+import re
 from pathlib import Path
 from statistics import mean
 
 import pytest
 
+from qdllm_utils.runs import recompute
+from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.show.book_extension import folded, trace
 from qdllm_utils.show.frame import groups, rows
 
@@ -54,3 +57,66 @@ def test_a_page_without_rows_has_no_trace():
     assert trace("fig1") == "" and trace("no such page") == ""
     page = folded({"cells": [{"cell_type": "code", "source": "1", "metadata": {}, "outputs": []}]}, "fig1")
     assert [cell["id"] for cell in page["cells"]] == ["how-this-was-made"]
+
+
+# --- the referee's test: from a number on a page to its rows, and from a row to the run that would make it again ---
+
+TRACED = ["headline", "table4", "table5", "table6", "table7", "controls", "bytes", "ceiling", "surrogate"]
+EARLIER = ["designs", "features"]  # their pages have not been run again since the recipe of the students changed
+
+
+def shown(page: str) -> str:
+    """What a reader sees on a page: the HTML of its outputs and its findings."""
+    notebook = json.loads((ROOT / "book" / "executed" / f"{page}.ipynb").read_text(encoding="utf-8"))
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    found = json.loads((ROOT / "book" / "executed" / f"{page}.json").read_text(encoding="utf-8"))["findings"]
+    return " ".join(["".join(output.get("data", {}).get("text/html", "")) for output in outputs] + found)
+
+
+def number_of(page: str) -> dict:
+    """The first line of the page's trace whose number stands on the page, as a fraction or in percent."""
+    text, found = shown(page), groups(rows(page, kind="student"))
+    for line in found[found["stored_as"].isna()].to_dict("records"):
+        value = line["accuracy"]
+        if re.search(rf"(?<![\d.])({value:.4f}|{100 * value:.1f})(?!\d)", text):
+            return line
+    raise AssertionError(f"no number of {page} is that of its rows")
+
+
+def test_every_page_with_rows_is_in_the_referees_list():
+    pages = {path.stem for path in (ROOT / "book" / "executed").glob("*.json") if trace(path.stem)}
+    assert pages == {*TRACED, *EARLIER}
+
+
+@pytest.mark.parametrize("page", [*TRACED, *EARLIER])
+def test_a_number_of_the_page_leads_to_its_rows(page):
+    line = number_of(page)
+    published = {one["key"]: one for one in lines()}
+    row = published[line["first_key"]]
+    labels = ("kind", "task", "teacher", "embedder", "preset", "changes", "student", "stored_as")
+    keys = set(rows(page)["key"])  # the rows that differ in nothing but the seed, read from the files themselves
+    same = [one for one in published.values() if one["key"] in keys and all(one[name] == row[name] for name in labels)]
+    assert line["seeds"] == len(same)
+    assert line["accuracy"] == pytest.approx(mean(one["result"]["acc"] for one in same), abs=1e-12)
+    assert line["first_key"] in trace(page) and re.search(r"recompute \S+-[0-9a-f]{20}\n", trace(page))
+
+
+@pytest.mark.parametrize("page", TRACED)
+def test_the_key_leads_to_the_run_that_would_make_it_again(page, monkeypatch):
+    """All that `recompute KEY` does but the training, which would take minutes: what it would run has the key."""
+    asked_for = []
+
+    def instead_of_training(experiment, identity):
+        asked_for.append(key_of(identity))
+        return Row(identity, Store().load(identity).result, {})
+
+    monkeypatch.setattr(recompute, "trained", instead_of_training)
+    key = number_of(page)["first_key"]
+    assert "the same to the last bit" in recompute.recompute(key).sentence
+    assert asked_for == [key]
+
+
+@pytest.mark.parametrize("page", EARLIER)
+def test_a_key_of_an_earlier_recipe_is_refused_with_what_to_do(page, refused):
+    with refused("earlier recipe", "commit"):
+        recompute.recompute(number_of(page)["first_key"])

@@ -1,18 +1,16 @@
-"""Every page of the book in a real browser: desktop and phone, light and dark, and on paper."""
+"""What the tests of the pages share: what is looked for on each, and a tab that visits them."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
-
-import pytest
 
 from tests.browser.conftest import contents
 
 PAGES = [*contents(), "search", "genindex"]
 SCREENS = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 PAPER = {"width": 700, "height": 1047}  # a little less than what 1 cm of margin leaves of A4, in CSS pixels
-MODES = [f"{screen} {colours}" for screen in SCREENS for colours in ("light", "dark")]
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 CUT = """() => [...document.querySelectorAll("main *")].filter((box) =>
     box.clientWidth && box.scrollWidth > box.clientWidth + 1
@@ -25,15 +23,17 @@ BEYOND = """() => [...document.querySelectorAll("main :is(table, pre, img, svg, 
 LOST = """() => [...document.querySelectorAll("main mjx-container svg")].filter((svg) =>
     svg.getBoundingClientRect().left < svg.closest("td, p, li, div").getBoundingClientRect().left - 2)
   .map((svg) => `a formula begins at ${svg.getBoundingClientRect().left}, where no scrolling reaches`)"""
-AXE = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
+AXE = """async (rules) => (await axe.run(document, {resultTypes: ["violations"], ...rules})).violations
   .filter(({impact}) => impact === "serious" || impact === "critical")
   .map(({id, nodes}) => `${id} (${nodes.length}): ${nodes.slice(0, 3).map(({target, any}) =>
     target + " " + (any[0]?.message ?? "").slice(0, 140)).join(" | ")}`)"""
+COLOURS = ("light", "dark")
+ONLY_CONTRAST = {"runOnly": ["color-contrast"]}  # the rule of axe that asks for colours
 
 
 @dataclass
 class Visit:
-    """An open tab of one mode, and what it complained of and asked for since it was last emptied."""
+    """A tab of one screen with a page in it, and what the page complained of and asked for."""
 
     tab: Any
     site: str
@@ -44,25 +44,41 @@ class Visit:
         """Go to a page of the book and wait until its mathematics is set."""
         self.errors.clear()
         self.outside.clear()
+        self.tab.emulate_media(color_scheme="light")
         self.tab.goto(f"{self.site}/{page}.html", wait_until="load")
         self.tab.evaluate("() => window.MathJax?.startup?.promise")
         self.tab.evaluate("() => document.fonts.ready")
 
+    def check(self) -> None:
+        """No error, no request to another host, nothing wider than the screen, no formula where none can scroll."""
+        assert not self.errors, self.errors
+        assert not self.outside, self.outside
+        wider, lost = self.tab.evaluate(OVERFLOW), self.tab.evaluate(LOST)
+        assert wider <= 0, f"the page is {wider} pixels wider than the screen"
+        assert not lost, lost
 
-@pytest.fixture(scope="session")
-def visits(browser: Any, site: str) -> Iterator[dict[str, Visit]]:
-    """A tab for each of MODES."""
-    found = {}
-    for mode in MODES:
-        screen, colours = mode.split()
-        context = browser.new_context(
-            viewport=SCREENS[screen], color_scheme=colours, is_mobile=screen == "phone", has_touch=screen == "phone"
-        )
-        visit = found[mode] = Visit(context.new_page(), site)
-        listen(visit)
-    yield found
-    for visit in found.values():
-        visit.tab.context.close()
+    def check_access(self, axe: str, rules: dict[str, list[str]]) -> None:
+        """No serious finding of axe-core, whose source is `axe`."""
+        if not self.tab.evaluate("() => 'axe' in window"):
+            self.tab.evaluate(axe)
+        found = self.tab.evaluate(AXE, rules)
+        assert not found, "\n".join(found)
+
+    def turn(self, colours: str) -> None:
+        """Let the reader's system turn light or dark; the page follows."""
+        self.tab.emulate_media(color_scheme=colours)
+        self.tab.wait_for_function("(theme) => document.documentElement.dataset.theme === theme", arg=colours)
+
+
+@contextmanager
+def visiting(browser: Any, site: str, screen: str) -> Iterator[Visit]:
+    """A tab of one of SCREENS, which listens to what its pages say and ask for."""
+    phone = screen == "phone"
+    context = browser.new_context(viewport=SCREENS[screen], is_mobile=phone, has_touch=phone, reduced_motion="reduce")
+    visit = Visit(context.new_page(), site)
+    listen(visit)
+    yield visit
+    context.close()
 
 
 def listen(visit: Visit) -> None:
@@ -77,39 +93,3 @@ def listen(visit: Visit) -> None:
             visit.outside.append(request.url)
 
     visit.tab.on("request", asked)
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("page", PAGES)
-def test_page(visits: dict[str, Visit], page: str, mode: str) -> None:
-    visit = visits[mode]
-    visit.open(page)
-    assert visit.errors == [] and visit.outside == []
-    assert visit.tab.evaluate(OVERFLOW) <= 0
-    assert visit.tab.evaluate(LOST) == []
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("page", PAGES)
-def test_page_is_accessible(visits: dict[str, Visit], axe: str, page: str, mode: str) -> None:
-    visit = visits[mode]
-    visit.open(page)
-    assert visit.tab.locator("html").get_attribute("data-theme") == mode.split()[1]
-    visit.tab.evaluate(axe)
-    found = visit.tab.evaluate(AXE)
-    assert not found, "\n".join(found)
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_nothing_is_cut_on_paper(visits: dict[str, Visit], page: str) -> None:
-    visit = visits["desktop light"]
-    visit.tab.set_viewport_size(PAPER)
-    visit.tab.emulate_media(media="print")
-    try:
-        visit.open(page)
-        cut = visit.tab.evaluate(CUT) + visit.tab.evaluate(BEYOND)
-        assert not cut, "\n".join(cut)
-        assert visit.tab.evaluate(OVERFLOW) <= 0
-    finally:
-        visit.tab.emulate_media(media="screen")
-        visit.tab.set_viewport_size(SCREENS["desktop"])
