@@ -1,4 +1,4 @@
-"""Peers whose gates are applied one by one: qulacs, deepquantum, torchquantum-ng, torq; each imports its own library."""
+"""Peers whose gates are applied one by one, in torch or given their gradients by it; each imports its own library."""
 
 import sys
 import types
@@ -9,7 +9,7 @@ from shells import Case, TorchShell
 
 
 class Qulacs(TorchShell):
-    """qulacs: sample by sample, gradients of one weighted sum of <Z> by its backprop; double precision, its only one."""
+    """qulacs: sample by sample, gradients of one weighted sum of <Z> by its backprop; double precision."""
 
     def __init__(self, case: Case, data: dict[str, np.ndarray]) -> None:
         """Write the circuit and the autograd function around it."""

@@ -27,7 +27,7 @@ from qdllm_utils.runs.experiments import STUDENTS
 from qdllm_utils.runs.identity import data_of
 from qdllm_utils.runs.store import arrays_of, default_folder
 from qdllm_utils.show import record
-from qdllm_utils.show.execution import build_book, execute, write_failed
+from qdllm_utils.show.execution import build_book, execute, paths_in, without_paths, write_failed
 from qdllm_utils.texts.sources import authors_fingerprint
 from qdllm_utils.texts.teacher_specs import share_right
 
@@ -85,8 +85,9 @@ def run(
         try:
             times[path.name] = execute(path, page, parameters, ROOT)
         except InputError as error:
-            failures[path.name] = str(error)
-            write_failed(path, page, str(error))
+            why = without_paths(str(error), paths_in(parameters))
+            failures[path.name] = why
+            write_failed(path, page, why)
             print(error, flush=True)
             continue
         default = declared[path]["scale"]["default"].strip("\"'") if "scale" in declared[path] else "–"
