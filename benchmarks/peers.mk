@@ -1,13 +1,18 @@
-# Included by the Makefile: the peers' own environment, and the comparison.
-PEERS := build/peers
+# Included by the Makefile: the peers' own environments, one for each list of packages here, and the comparison.
+PEERS := peers peers-torch peers-torchquantum peers-catalyst
 
 .PHONY: bench-peers bench
 
-bench-peers: $(PEERS)/.installed
+bench-peers: $(PEERS:%=build/%/.installed)
 
-$(PEERS)/.installed: benchmarks/peers.txt
-	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/pip install --quiet --requirement benchmarks/peers.txt
+build/peers%/.installed: benchmarks/peers%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --requirement $<
+	touch $@
+
+build/peers/.installed: benchmarks/peers.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --requirement $<
 	touch $@
 
 bench: bench-peers $(INSTALLED)

@@ -2,10 +2,11 @@
 
 Each simulator lives in a process of its own, on one core and one thread; the processes take turns, so
 that a busy machine disturbs all alike. Before anything is timed, <Z> and all gradients are compared
-with PennyLane's default.qubit (with ours, in float64, where the peers are absent).
+with our plain path in float64, which the tests hold to PennyLane.
 """
 
 import argparse
+import datetime
 import json
 import os
 import select
@@ -22,12 +23,13 @@ import torch
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from contestants import CONTESTANTS, Case, numbers  # noqa: E402
+from contestants import CONTESTANTS  # noqa: E402
+from shells import Case, numbers  # noqa: E402
 
 from qdcircuits.ansatz import fused, qdllm_circuit  # noqa: E402
 from qdcircuits.simulation import simulator  # noqa: E402
 
-OURS = [name for name in CONTESTANTS if name.startswith("qdllm")]
+OURS = [name for name, contestant in CONTESTANTS.items() if contestant.environment is None]
 FAST = OURS[0]
 TOLERANCE = 1e-3  # float32, gradients summed over a batch
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1") | {
@@ -111,7 +113,9 @@ def run_case(workers: list[Worker], case: Case, n_weights: int, task: str, round
             "cpu_ms": None,
             "wall_ms": None,
             "peak_mb": None,
+            "first_s": None,
             "agrees": None,
+            "date": datetime.date.today().isoformat(),
             "note": "",
         }
         rows.append(row)
@@ -121,8 +125,13 @@ def run_case(workers: list[Worker], case: Case, n_weights: int, task: str, round
             if truth:
                 pairs = list(zip(answer["check"], truth, strict=task != "infer"))
                 row["agrees"] = max(float(np.abs(np.array(x) - y).max()) for x, y in pairs) < TOLERANCE
+            row["first_s"] = answer["first_s"]
+            if row["agrees"] is False:
+                row["note"] = "does not agree: not timed"
+                continue
             answer = worker.ask(time=task, **{"for": 0})  # the first call may compile
         if answer and "cpu_ms" in answer:
+            row["first_s"] = round(row["first_s"] + answer["cpu_ms"][0] / 1e3, 2)
             ready.append((worker, row, {"cpu_ms": [], "wall_ms": []}, answer["wall_ms"][0] > 2e3))
         else:
             row["note"] = explain(answer, worker.limit)
@@ -170,28 +179,45 @@ def operations(n: int, layers: int, batch: int) -> float:
     return batch * 2**n * layers * (forward + backward)
 
 
+def traffic(n: int, layers: int, batch: int) -> float:
+    """Bytes, if every layer read and wrote its complex64 states in memory once forwards and twice backwards."""
+    return batch * 2**n * 8 * 2 * 3 * layers
+
+
+def python_of(name: str, folder: Path) -> str:
+    """The Python of a contestant's environment; this one where it is ours or its environment is not made."""
+    environment = CONTESTANTS[name].environment
+    python = folder / str(environment) / "bin" / "python"
+    return str(python) if environment and python.exists() else sys.executable
+
+
 def main() -> None:
     """Run the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the rows here")
-    parser.add_argument("--peers", default=str(HERE.parent / "build/peers/bin/python"), help="the peers' Python")
+    parser.add_argument("--peers", type=Path, default=HERE.parent / "build", help="where the peers' environments are")
+    parser.add_argument("--only", nargs="+", choices=list(CONTESTANTS), help="ours and these")
+    parser.add_argument("--sizes", nargs="+", metavar="n,L,B,task", help="these cases only, such as 16,2,8,train")
     parser.add_argument("--limit", type=float, default=120, help="seconds a peer may take for one answer")
     parser.add_argument("--rounds", type=int, default=5, help="turns of about 0.3 s each")
     parser.add_argument("--quick", action="store_true", help="n = 11 only")
     parser.add_argument("--ours", action="store_true", help="without the peers")
     options = parser.parse_args()
-    python = options.peers if Path(options.peers).exists() else sys.executable
     workers = [
-        Worker(name, sys.executable if name in OURS else python, options.limit)
+        Worker(name, python_of(name, options.peers), options.limit)
         for name in CONTESTANTS
-        if name in OURS or not options.ours
+        if name in OURS or (not options.ours and (not options.only or name in options.only))
     ]
-    rate = (workers[0].ask(gemm=None) or {})["gflops"]
-    print(f"One thread, float32. This machine's measured GEMM rate: {rate:.0f} GFLOP/s.")
+    machine = workers[0].ask(machine=None) or {}
+    rate, stream = machine["gflops"], machine["gbytes"]
+    print(f"One thread, float32. Measured here: {rate:.0f} GFLOP/s on matrix products, {stream:.1f} GB/s on a triad.")
 
     sizes = [(11, layers, batch, "train") for batch in (8, 64) for layers in (2, 11)]
     sizes += [(11, layers, 512, "infer") for layers in (2, 11)]
     sizes += [] if options.quick else [(n, layers, 8, "train") for n in (8, 14, 16) for layers in (2, 11)]
+    if options.sizes:
+        parts = [text.split(",") for text in options.sizes]
+        sizes = [(int(n), int(layers), int(batch), task) for n, layers, batch, task in parts]
     rows: list[dict[str, Any]] = []
     for n, layers, batch, task in sizes:
         rows += run_case(workers, *make_case(n, layers, batch), task, options.rounds)
@@ -200,12 +226,21 @@ def main() -> None:
     for worker in workers[1:]:
         worker.close()
 
-    print("\nOur circuit alone, forwards and backwards, B = 8, and its share of the GEMM rate:")
-    for n, layers in [(11, 2), (11, 11)] + ([] if options.quick else [(16, 11)]):
-        case, n_weights = make_case(n, layers, 8)
+    if options.sizes:
+        workers[0].close()
+        return
+    print("\nOur circuit alone, forwards and backwards, and what it makes of the machine:")
+    for n, layers, batch in [(11, 2, 8), (11, 11, 8), (11, 2, 64), (11, 11, 64)] + [(16, 11, 8)] * (not options.quick):
+        case, n_weights = make_case(n, layers, batch)
         row = run_case(workers[:1], case, n_weights, "check", options.rounds)[0]
-        share = operations(n, layers, 8) / (row["cpu_ms"] * 1e6) / rate
-        print(f"  n = {n}, L = {layers}: {row['cpu_ms']:.3f} ms, {share:.0%}")
+        row["gemm_share"] = round(operations(n, layers, batch) / (row["cpu_ms"] * 1e6) / rate, 3)
+        row["stream_share"] = round(traffic(n, layers, batch) / (row["cpu_ms"] * 1e6) / stream, 3)
+        row |= {"gflops": round(rate), "gbytes": round(stream, 1)}
+        rows.append(row)
+        print(
+            f"  n = {n}, L = {layers}, B = {batch}: {row['cpu_ms']:.3f} ms, {row['gemm_share']:.0%} of the GEMM rate, "
+            f"{row['stream_share']:.0%} of the memory's"
+        )
 
     print("\nStudents in one call, a step, against as many separate calls, B = 8:")
     for layers in (2, 11):

@@ -2,10 +2,10 @@
 
 python worker.py NAME      NAME is a key of contestants.CONTESTANTS
 
-{"setup": case, "n_weights": k}          build; answers {"check": [z, d angles, d weights]}
+{"setup": case, "n_weights": k}          build; {"check": [z, d angles, d weights], "first_s": CPU seconds of those}
 {"time": "train" or "infer", "for": s}   run it for about s seconds; {"cpu_ms": [...], "wall_ms": [...]}
 {"peak": null}                           {"peak_mb": m}: most resident memory since setup
-{"gemm": null}                           {"gflops": g}: this process's rate on 1024 x 1024 float32
+{"machine": null}                        {"gflops": g, "gbytes": b}: this core on 1024 x 1024 float32, and on a triad
 """
 
 import contextlib
@@ -17,7 +17,8 @@ import time
 from typing import Any
 
 import numpy as np
-from contestants import CONTESTANTS, Case, numbers
+from contestants import CONTESTANTS
+from shells import Case, numbers
 
 
 def main(name: str) -> None:
@@ -26,7 +27,6 @@ def main(name: str) -> None:
     os.dup2(2, 1)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    kind, package = CONTESTANTS[name]
     contestant: Any = None
     for line in sys.stdin:
         command = json.loads(line)
@@ -35,21 +35,29 @@ def main(name: str) -> None:
                 contestant = None
                 reset_peak()
                 case = Case(**command["setup"])
-                contestant = kind(case, numbers(case, command["n_weights"]))
-                version = importlib.metadata.version(package)
+                contestant = CONTESTANTS[name].kind()(case, numbers(case, command["n_weights"]))
+                version = importlib.metadata.version(CONTESTANTS[name].package)
+                start = cpu_seconds()
                 found = [contestant.infer()] if command["task"] == "infer" else contestant.check()
-                answer = {"check": [np.asarray(part).tolist() for part in found], "version": version}
+                first = round(cpu_seconds() - start, 3)
+                answer = {"check": [np.asarray(part).tolist() for part in found], "version": version, "first_s": first}
             elif "time" in command:
                 answer = timed(getattr(contestant, command["time"]), command["for"])
             elif "peak" in command:
                 answer = {"peak_mb": peak()}
             else:
-                answer = {"gflops": gemm_rate()}
+                answer = {"gflops": gemm_rate(), "gbytes": stream_rate()}
         except (ImportError, importlib.metadata.PackageNotFoundError) as error:
             answer = {"missing": str(error)}
         except Exception as error:  # a peer's failure is a row of the table, not the end of the run
             answer = {"failed": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), file=answers, flush=True)
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process and of those that it has started and that have ended: a compiler may be one."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def timed(function: Any, seconds: float) -> dict[str, list[float]]:
@@ -87,6 +95,16 @@ def gemm_rate() -> float:
     left, right = torch.rand(2, 1024, 1024)
     best = min(timed(lambda: left @ right, 0)["cpu_ms"][0] for _ in range(10))
     return 2 * 1024**3 / best / 1e6
+
+
+def stream_rate() -> float:
+    """GB/s of a = b + 3 c on 64 MB each, the best of ten; three arrays are counted, as STREAM counts them."""
+    import torch
+
+    torch.set_num_threads(1)
+    left, right, into = torch.rand(3, 1 << 24)
+    best = min(timed(lambda: torch.add(left, right, alpha=3, out=into), 0)["cpu_ms"][0] for _ in range(10))
+    return 3 * left.nbytes / best / 1e6
 
 
 if __name__ == "__main__":

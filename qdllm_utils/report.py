@@ -28,7 +28,7 @@ from qdllm_utils.runs.experiments import STUDENTS
 from qdllm_utils.runs.identity import data_of
 from qdllm_utils.runs.store import arrays_of, default_folder
 from qdllm_utils.show import crate, record
-from qdllm_utils.show.execution import Run, build_book, execute_all, write_failed
+from qdllm_utils.show.execution import Run, build_book, execute_all, paths_in, without_paths, write_failed
 from qdllm_utils.texts.sources import authors_fingerprint
 from qdllm_utils.texts.teacher_specs import share_right
 
@@ -100,8 +100,9 @@ def run(
     for each, ended in execute_all(runs, ROOT, at_once):
         name = each.path.name
         if isinstance(ended, InputError):
-            failures[name] = str(ended)
-            write_failed(each.path, each.output, str(ended))
+            why = without_paths(str(ended), paths_in(each.parameters))
+            failures[name] = why
+            write_failed(each.path, each.output, why)
             print(ended, flush=True)
             continue
         times[name] = ended

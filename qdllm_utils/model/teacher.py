@@ -61,7 +61,7 @@ def taught(teacher: Any, data: Labelled, max_tokens: int, seed: int, workspace: 
         output = fine_tune(
             spec, data.everything, labels, data.rows, len(data.classes), tuple(data.classes), max_tokens, folder
         )
-    shown = Path(name).name if pretrained.looks_like_path(name) else name
+    shown = pretrained.shown_name(name)
     return Taught(
         shown,
         output.logits,

@@ -18,6 +18,7 @@ from qdllm_utils.runs.comparison import Comparison, TeacherRun
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.runs.tuning import Arm, Outcome, experiments_of, number_of_seeds, tfidf_outcome, train
+from qdllm_utils.texts.pretrained import shown_name
 
 ROUNDED = ("quantum", "mlp", "surrogate")  # the students that are also stored as fp16 and int8
 FAMILIES = ("QD-LLM, preset paper", "QD-LLM, preset tuned", "classical student", "probe", "baseline", "TF-IDF")
@@ -75,7 +76,8 @@ def run(parameters: Parameters) -> Stored:
         entries = student_entries(paper, fair, seeds)
         baselines, absent = baseline_entries(fair, seeds)
         entries += baselines
-        title = TASKS[fair.source.task].title + (f", teacher {fair.teacher}" if len(parameters.teachers) > 1 else "")
+        whose = f", teacher {shown_name(fair.teacher)}" if len(parameters.teachers) > 1 else ""
+        title = TASKS[fair.source.task].title + whose
         panels.append(Panel(title, entries, absent))
         runs.append(TeacherRun(fair.teacher, fair.teacher_row(), {entry.title: entry.rows for entry in entries}))
     source = tuned[0][1].source

@@ -7,7 +7,7 @@ import seaborn as sns
 
 from qdllm_utils.pages.bytes import FAMILIES, Panel, Stored, conclusions
 from qdllm_utils.pages.controls_views import line, sentences
-from qdllm_utils.show.html_table import HTML, group, table
+from qdllm_utils.show.html_table import HTML, below, group, table
 from qdllm_utils.show.plots import style, watermark
 from qdllm_utils.show.tables import OWN_DATA, measured, spread
 
@@ -19,7 +19,7 @@ def stored_table(stored: Stored) -> HTML:
     for panel in stored.panels:
         body.append(group(panel.title, 1 + len(columns)))
         for entry in sorted(panel.entries, key=lambda entry: entry.stored_bytes):
-            accuracy = "<br>".join(part for part in measured(row.result["acc"] for row in entry.rows) if part)
+            accuracy = below(*measured(row.result["acc"] for row in entry.rows))
             on_front = "yes" if entry in panel.front else ""
             cells = [f"{entry.stored_bytes:,}", accuracy, on_front, str(len(entry.rows))]
             body.append(line(entry.title, f"{entry.family}; {entry.rows[0].result['size']}", cells))

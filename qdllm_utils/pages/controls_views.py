@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from qdllm_utils.pages.controls import Controls, answer, conclusions, points
 from qdllm_utils.runs.statistics import Difference
 from qdllm_utils.runs.tuning import LEARNING_RATES, TUNING_SEEDS, Outcome
+from qdllm_utils.show import html_table
 from qdllm_utils.show.html_table import DEMO, HTML, group, table
 from qdllm_utils.show.tables import OWN_DATA, count, measured
 
@@ -20,19 +21,14 @@ COLUMNS = (
 )
 
 
-def line(title: str, details: str, cells: Sequence[str]) -> str:
+def line(title: str, details: str, cells: Sequence[str]) -> HTML:
     """A row: its name, in grey what it is, its cells."""
-    below = f'<br><span class="paper">{html.escape(details)}</span>' if details else ""
-    return (
-        f'<tr><th scope="row">{html.escape(title)}{below}</th>'
-        + "".join(f"<td>{cell}</td>" for cell in cells)
-        + "</tr>"
-    )
+    return html_table.line(html_table.head(title, details), map(html_table.cell, cells))
 
 
 def probability(p: float) -> str:
     """0.012 or <0.001."""
-    return "&lt;0.001" if p < 0.001 else f"{p:.3f}"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def difference_cells(difference: Difference | None) -> list[str]:
@@ -42,9 +38,9 @@ def difference_cells(difference: Difference | None) -> list[str]:
     return [points(difference), probability(difference.p), difference.verdict]
 
 
-def outcome_line(outcome: Outcome, difference: Difference | None) -> str:
+def outcome_line(outcome: Outcome, difference: Difference | None) -> HTML:
     """One arm: accuracy, its difference to the student, its size, its learning rate."""
-    accuracy = "<br>".join(part for part in measured(outcome.accuracies) if part)
+    accuracy = html_table.below(*measured(outcome.accuracies))
     result = outcome.rows[0].result
     sizes = [count(result["parameters"]), f"{outcome.stored_bytes:,}"]
     rate = outcome.chosen if "tfidf" not in outcome.rows[0].identity["student"] else f"C = {outcome.chosen}"

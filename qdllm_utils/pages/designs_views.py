@@ -3,7 +3,7 @@
 from qdllm_utils.pages.controls_views import difference_cells, line, sentences
 from qdllm_utils.pages.designs import Search, conclusion
 from qdllm_utils.runs.tuning import LEARNING_RATES, Outcome
-from qdllm_utils.show.html_table import HTML, group, table
+from qdllm_utils.show.html_table import HTML, below, group, table
 from qdllm_utils.show.tables import OWN_DATA, count, measured
 
 
@@ -15,7 +15,7 @@ def finalists_table(search: Search) -> HTML:
         body.append(group(meeting.title, 1 + len(columns)))
         difference = search.differences[meeting.title]
         for outcome, shown in ((meeting.classical, None), (meeting.quantum, difference)):
-            accuracy = "<br>".join(part for part in measured(outcome.accuracies) if part)
+            accuracy = below(*measured(outcome.accuracies))
             size = count(outcome.rows[0].result["parameters"])
             body.append(line(outcome.title, "", [accuracy, *difference_cells(shown), size]))
     rates = ", ".join(f"{rate:g}" for rate in LEARNING_RATES)

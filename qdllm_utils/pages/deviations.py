@@ -10,8 +10,9 @@ from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.show import paper
-from qdllm_utils.show.html_table import DEMO, HTML
+from qdllm_utils.show.html_table import HTML, below, cell, table
 from qdllm_utils.show.tables import measured
+from qdllm_utils.texts.pretrained import shown_name
 from qdllm_utils.texts.sources import Source
 
 MEASURED_ON = ("hiding", "thematic")  # a demo stops after the first
@@ -176,27 +177,24 @@ def measure(parameters: Parameters) -> Effects:
     return Effects(parameters, base, switched, store)
 
 
-def effect_words(effects: Effects, name: str) -> str:
-    """'hiding −0.0123 ± 0.0045, thematic ...' of a switch."""
+def effect_words(effects: Effects, name: str) -> list[str]:
+    """'hiding −0.0123 ± 0.0045', 'thematic ...' of a switch."""
     parts = []
     for task in effects.base:
         values = effects.of(name, task)
         parts.append(f"{task} {mean(values):+.4f} {measured(values)[1]}".strip())
-    return "<br>".join(parts)
+    return parts
 
 
 def choices_table(effects: Effects) -> HTML:
     """Every choice side by side; the last column is measured."""
     lines = []
     for choice in choices():
-        last = f"{choice.switch}:<br>{effect_words(effects, choice.name)}" if choice.switch else ""
+        last = below(f"{choice.switch}:", *effect_words(effects, choice.name)) if choice.switch else ""
         cells = (choice.name, choice.paper, choice.code, choice.here, last)
-        lines.append("<tr>" + "".join(f"<td>{part}</td>" for part in cells) + "</tr>")
-    heads = "".join(f"<th>{name}</th>" for name in ("Choice", "Paper", "Released code", "Here", "Effect on accuracy"))
-    return HTML(
-        f'<div class="qd-table qd-choices"><table><caption>{caption(effects)}</caption><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
-    )
+        lines.append(HTML(f"<tr>{''.join(map(cell, cells))}</tr>"))
+    heads = ("Choice", "Paper", "Released code", "Here", "Effect on accuracy")
+    return table(caption(effects), heads, lines, effects.parameters.scale == "demo", "qd-choices")
 
 
 def caption(effects: Effects) -> str:
@@ -206,11 +204,9 @@ def caption(effects: Effects) -> str:
         f"{TASKS[task].title.lower()} {measured([row.result['acc'] for row in effects.base[task]])[0]}"
         for task in effects.base
     )
-    whole = "; ".join(
-        f"{name}: {effect_words(effects, name).replace('<br>', ', ')}" for name in PRESETS if name != "paper"
-    )
+    whole = "; ".join(f"{name}: {', '.join(effect_words(effects, name))}" for name in PRESETS if name != "paper")
     return (
         f"The last column: test accuracy of QD-LLM with that one switch less that of preset paper ({starts}), paired "
-        f"over {len(parameters.seed_list)} student seeds, mean ± standard deviation; teacher {parameters.teacher}. All "
-        f"switches of a preset at once: {whole}.{DEMO if parameters.scale == 'demo' else ''}"
+        f"over {len(parameters.seed_list)} student seeds, mean ± standard deviation; teacher "
+        f"{shown_name(parameters.teacher)}. All switches of a preset at once: {whole}."
     )

@@ -8,7 +8,7 @@ import seaborn as sns
 from qdllm_utils.pages.controls_views import difference_cells, line, sentences
 from qdllm_utils.pages.features import FEATURES, RELEASED, STEPS, STUDENTS, Features, answer, conclusions, verdict
 from qdllm_utils.runs.tuning import LEARNING_RATES
-from qdllm_utils.show.html_table import HTML, group, table
+from qdllm_utils.show.html_table import HTML, below, grey, group, table
 from qdllm_utils.show.plots import style, watermark
 from qdllm_utils.show.tables import OWN_DATA, count, measured, spread
 
@@ -45,15 +45,14 @@ def grid_table(features: Features) -> HTML:
     for panel in features.panels:
         name = f"{panel.title}; its own test accuracy {panel.teacher.result['acc']:.4f}"
         body.append(group(name, 1 + len(columns)))
-        published = "<br>".join(part for part in measured(panel.published.accuracies) if part)
+        published = below(*measured(panel.published.accuracies))
         body.append(line("QD-LLM, preset paper", FEATURES[RELEASED], [published, *[""] * (len(columns) - 1)]))
         for feature, outcomes in panel.grid.items():
             cells = []
             for outcome in outcomes.values():
                 size = count(outcome.rows[0].result["parameters"])
-                shown = "<br>".join(part for part in measured(outcome.accuracies) if part)
-                details = f"validation {outcome.validation:.4f}<br>{size} trained"
-                cells.append(f'{shown}<br><span class="paper">{details}</span>')
+                details = grey(f"validation {outcome.validation:.4f}", f"{size} trained")
+                cells.append(below(*measured(outcome.accuracies), details))
             body.append(line(feature, FEATURES[feature], cells))
         body += [line(name, "not there: this teacher keeps no states", [""] * len(columns)) for name in panel.absent]
     rates = ", ".join(f"{rate:g}" for rate in LEARNING_RATES)

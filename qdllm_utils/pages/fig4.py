@@ -145,29 +145,30 @@ def table(related: Related) -> tables.HTML:
     for task, comparison in related.tasks.items():
         lines.append(html_table.group(comparison.title, 1 + len(heads)))
         for student, rows in comparison.runs[0].students.items():
-            lines.append(f"<tr>{head(student, rows[0])}")
+            cells = []
             for metric in COLUMNS:
                 printed = paper.compression(task, "overall", "quantum", metric) if student == "quantum" else None
-                lines.append(tables.cell(by_seed(comparison, student, metric), metric, printed))
-            lines.append(lead(comparison, student) + f"<td>{tables.count(rows[0].result['parameters'])}</td></tr>")
+                cells.append(tables.cell(by_seed(comparison, student, metric), metric, printed))
+            cells += [lead(comparison, student), html_table.cell(tables.count(rows[0].result["parameters"]))]
+            lines.append(html_table.line(head(student, rows[0]), cells))
     return html_table.table(html_table.HTML(caption(related)), ["", *heads], lines)
 
 
-def head(student: str, row: Row) -> str:
+def head(student: str, row: Row) -> html_table.HTML:
     """The name of a student, what of its method is special, and its size."""
     from qdllm_utils.runs.jobs import RELATED
 
-    note = RELATED[student].note + "<br>" if student in RELATED else ""
-    return f'<th scope="row">{title(student)}<br><span class="paper">{note}{row.result["size"]}</span></th>'
+    note = RELATED[student].note if student in RELATED else ""
+    return html_table.below(title(student), html_table.grey(note, row.result["size"]))
 
 
-def lead(comparison: Comparison, student: str) -> str:
+def lead(comparison: Comparison, student: str) -> html_table.HTML:
     """The cell of QD-LLM's lead over a student: mean, interval, outcome."""
     if student == "quantum":
-        return "<td></td>"
+        return html_table.cell("")
     found = difference(comparison, student)
     interval = f"[{found.low:+.4f}, {found.high:+.4f}]" if found.high < inf else "one seed"
-    return f'<td>{found.mean:+.4f}<br>{interval}<br><span class="paper">{found.outcome}</span></td>'
+    return html_table.cell(html_table.below(f"{found.mean:+.4f}", interval), found.outcome)
 
 
 def caption(related: Related) -> str:

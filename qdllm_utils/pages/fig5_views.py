@@ -23,7 +23,7 @@ from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.show import origin, paper
-from qdllm_utils.show.html_table import DEMO, HTML, line, table
+from qdllm_utils.show.html_table import DEMO, HTML, below, cell, head, line, table
 from qdllm_utils.show.tables import TEACHER_NAMES
 from qdllm_utils.texts.sources import Source
 
@@ -83,15 +83,15 @@ def interval(right: int, texts: int) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
-def accuracy(right: int, texts: int) -> str:
+def accuracy(right: int, texts: int) -> HTML:
     """0.7500 and below it the interval."""
     low, high = interval(right, texts)
-    return f'{right / texts:.4f}<br><span class="paper">{low:.2f} to {high:.2f}</span>'
+    return head(f"{right / texts:.4f}", f"{low:.2f} to {high:.2f}")
 
 
 def rows_of(lines: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of HTML cells as rows of a table; the first cell of a line is its head."""
-    return [line(head, (f"<td>{cell}</td>" for cell in cells)) for head, *cells in lines]
+    """Lines of cells as rows of a table; the first cell of a line is its head."""
+    return [line(first, map(cell, others)) for first, *others in lines]
 
 
 def printed(fact: str) -> str:
@@ -124,19 +124,14 @@ def accuracies(figure: Figure5) -> HTML:
         cells = [f"{texts:,}", accuracy(result["right"]["ideal"], texts), accuracy(result["right"]["noise"], texts)]
         for name in ("shots", "noise"):
             flips = result["flips"][name]
-            cells.append(below(flips["flipped"], f"{flips['lost']} lost, {flips['won']} won"))
+            cells.append(head(f"{flips['flipped']:,}", f"{flips['lost']} lost, {flips['won']} won"))
         for name in MITIGATED:
             back = result["back"][name]
-            cells.append(below(back["back"], f"{back['more']} more flipped"))
-        lines.append([html.escape(figure.name(study)), *cells])
+            cells.append(head(f"{back['back']:,}", f"{back['more']} more flipped"))
+        lines.append([figure.name(study), *cells])
     heads = ["", "test texts", "exact circuit", "with noise", "flipped by shots", "flipped by noise"]
     heads += [f"back by: {name}" for name in ("readout mitigation", "extrapolation", "both")]
     return table(notes, heads, rows_of(lines), figure.parameters.demo)
-
-
-def below(count: int, grey: str) -> str:
-    """A count and, in grey, what stands below it."""
-    return f'{count:,}<br><span class="paper">{html.escape(grey)}</span>'
 
 
 def conclusion(figure: Figure5) -> HTML:
@@ -172,7 +167,7 @@ def compilation(figure: Figure5) -> HTML:
     lines = []
     for study, row in zip(figure.studies, figure.rows, strict=True):
         for what, gates, depth in row.result["stages"]:
-            lines.append([f"{html.escape(figure.name(study))}: {what}", f"{gates:,}", f"{depth:,}"])
+            lines.append([f"{figure.name(study)}: {what}", f"{gates:,}", f"{depth:,}"])
     depths = " and ".join(map(str, sorted({row.result["layers"] for row in figure.rows})))
     notes = (
         f"{depths} layers. Two-qubit gates as a chip counts them (an RZZ is two), depth in native gates. Every step "
@@ -190,14 +185,14 @@ def replays(figure: Figure5) -> HTML:
         error = np.sqrt(np.mean((found.z - found.ideal) ** 2))
         lines.append(
             [
-                f'{html.escape(found.task)}<br><span class="paper">student {found.key[-20:-12]}</span>',
-                html.escape(found.source),
-                html.escape(found.chip),
+                head(found.task, f"student {found.key[-20:-12]}"),
+                found.source,
+                found.chip,
                 f"{found.shots:,}",
                 str(found.texts),
                 accuracy(found.ideal_right, found.texts),
                 accuracy(found.right, found.texts),
-                "<br>".join(f"{right} by {method}" for method, right in found.mitigated.items()) or "raw counts only",
+                below(*(f"{right} by {method}" for method, right in found.mitigated.items())) or "raw counts only",
                 f"{error:.3f}",
             ]
         )

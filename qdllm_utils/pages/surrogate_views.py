@@ -1,6 +1,5 @@
 """The tables, formulae and figure of the page that writes a trained student out."""
 
-import html
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -9,7 +8,7 @@ import seaborn as sns
 from qdllm_utils.config import changed
 from qdllm_utils.pages.surrogate import Study, Written
 from qdllm_utils.show import origin
-from qdllm_utils.show.html_table import DEMO, HTML, cell, group, line, table
+from qdllm_utils.show.html_table import DEMO, HTML, cell, escaped, group, line, table
 from qdllm_utils.show.plots import style, watermark
 from qdllm_utils.show.tables import OWN_DATA
 
@@ -59,7 +58,7 @@ def headline(study: Study) -> HTML:
         f"{described(study, study.deep)[:-1]}: {flat} of {len(study.deep.row.result['spread'])} outputs hardly change "
         f"from text to text (standard deviation below {FLAT})."
     )
-    shown = f'<div class="qd-verdict"><strong>{title}</strong> {html.escape(text)} {html.escape(deep)}</div>'
+    shown = f'<div class="qd-verdict"><strong>{escaped(title)}</strong> {escaped(text)} {escaped(deep)}</div>'
     mark = DEMO if study.parameters.demo else ""
     return HTML(shown + mark, verdicts=[f"{title} {text}", deep])
 
@@ -98,7 +97,7 @@ def outputs_table(study: Study) -> HTML:
         cells += [str(int((factors > 0).any(axis=0).sum())), f"{count:,}"]
         for one in shown:
             cells += [f"{one['error'][output]:.4f}", f"{one['bound'][output]:.4f}"]
-        lines.append(line(f"⟨Z<sub>{output}</sub>⟩", map(cell, cells)))
+        lines.append(line(HTML(f"⟨Z<sub>{output}</sub>⟩"), map(cell, cells)))
     near = sum(error <= NEAR for error in shown[0]["error"])
     text = (
         f"{described(study, study.chosen)} With {shown[0]['terms']} terms an output, {near} of {len(lines)} outputs "

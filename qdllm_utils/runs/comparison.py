@@ -45,8 +45,12 @@ class Comparison:
     @property
     def failures(self) -> list[str]:
         """What failed, a sentence a teacher or a student."""
-        students = [f"{student}, teacher {run.name}: {why}" for run in self.runs for student, why in run.failed.items()]
-        return students + [f"teacher {teacher}: {why}" for teacher, why in self.absent.items()]
+        students = [
+            f"{student}, teacher {pretrained.shown_name(run.name)}: {why}"
+            for run in self.runs
+            for student, why in run.failed.items()
+        ]
+        return students + [f"teacher {pretrained.shown_name(teacher)}: {why}" for teacher, why in self.absent.items()]
 
 
 def compare(parameters: Parameters, task: Task, path: str | None = None) -> Comparison:

@@ -44,7 +44,7 @@ def taught(
         output = fine_tune(spec, *data, corpus.classes)
     predicted = output.logits.argmax(axis=1)
     result = {
-        "name": Path(spec.name).name if pretrained.looks_like_path(spec.name) else spec.name,
+        "name": pretrained.shown_name(spec.name),
         "parameters": output.parameters,
         "lora_parameters": output.lora_parameters,
         "classes": list(corpus.classes),

@@ -1,5 +1,7 @@
 """Notebooks run without a screen, the page of one that failed, and the book made of all."""
 
+import html
+import json
 import os
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from nbclient.exceptions import DeadKernelError
 from qdcircuits.errors import InputError
 from qdllm_utils import machine
 from qdllm_utils.runs.pool import THREADS
+from qdllm_utils.texts.pretrained import looks_like_path, shown_name
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def execute(path: Path, output: Path, parameters: dict[str, Any], root: Path) ->
         raise InputError(
             f"{path.name} failed: {error.strerror or error}; make room in the home and the temporary folder (TMPDIR)."
         ) from error
-    tidy(output)
+    tidy(output, paths_in(parameters))
     return time.perf_counter() - start
 
 
@@ -101,8 +104,28 @@ def write_failed(path: Path, output: Path, why: str) -> None:
     output.with_suffix(".json").unlink(missing_ok=True)
 
 
-def tidy(path: Path) -> None:
-    """Take out of an executed notebook what belongs to one machine: progress bars, warnings, paths and timings."""
+def paths_in(parameters: dict[str, Any]) -> list[str]:
+    """The paths among parameters (a teacher's folder, a file of texts), each by itself where commas stand between."""
+    texts = [text.strip() for value in parameters.values() if isinstance(value, str) for text in value.split(",")]
+    return sorted({text for text in texts if looks_like_path(text)}, key=len, reverse=True)
+
+
+def without_paths(text: str, paths: list[str]) -> str:
+    """A text in which only the last part of these paths is left, in whichever way they are written there."""
+    for path in paths:
+        name = shown_name(path)
+        whole = str(Path(path).expanduser().resolve())
+        for written in dict.fromkeys((whole, path, path.rstrip("/"))):
+            for form in dict.fromkeys((written, html.escape(written), json.dumps(written)[1:-1])):
+                text = text.replace(form, name)
+    return text
+
+
+def tidy(path: Path, paths: list[str]) -> None:
+    """Take out of an executed notebook what belongs to one machine: progress bars, warnings, paths and timings.
+
+    paths: of the folders and files that were given as parameters; the last part of each is left.
+    """
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
@@ -110,7 +133,16 @@ def tidy(path: Path) -> None:
             cell.metadata.pop(name, None)
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
-    nbformat.write(notebook, path)
+    nbformat.write(named_only(notebook, paths), path)
+
+
+def named_only(part: Any, paths: list[str]) -> Any:
+    """A notebook, or a part of one, without these paths in any of its texts."""
+    if isinstance(part, str):
+        return without_paths(part, paths)
+    if isinstance(part, dict):
+        return type(part)({key: named_only(value, paths) for key, value in part.items()})
+    return [named_only(value, paths) for value in part] if isinstance(part, list) else part
 
 
 def build_book(book: Path, strict: bool = True, builder: str = "html") -> None:

@@ -1,11 +1,12 @@
-"""The HTML that the notebooks show: a table with a caption, its cells, and the demo mark."""
+"""The HTML that the notebooks show: a table with a caption, its cells, and the demo mark.
+
+One contract: a text is escaped where it enters a piece of HTML, whoever wrote it, unless it is of the class `HTML`,
+which only the functions of this file and a page's own fixed words are.
+"""
 
 import html
 from collections.abc import Iterable, Sequence
 from typing import Any
-
-DEMO = ' <span class="qd-demo">demo scale: not a result</span>'
-
 
 FACTS = "qdllm"  # in the metadata of an output: the page's facts, as data
 
@@ -33,39 +34,60 @@ class HTML(str):
         return f"HTML of {len(self):,} characters"
 
 
-def table(caption: str, columns: Sequence[str], lines: Iterable[str], demo: bool = False) -> HTML:
+DEMO = HTML(' <span class="qd-demo">demo scale: not a result</span>')
+
+
+def escaped(text: str) -> HTML:
+    """A text as HTML; what is HTML already stays as it is."""
+    return text if isinstance(text, HTML) else HTML(html.escape(text))
+
+
+def below(*lines: str) -> HTML:
+    """Texts or pieces of HTML, one below the other; empty ones are left out."""
+    return HTML("<br>".join(escaped(text) for text in lines if text))
+
+
+def grey(*lines: str) -> HTML:
+    """The same in grey, as what stands below a value; '' of nothing."""
+    return HTML(f'<span class="paper">{below(*lines)}</span>' if any(lines) else "")
+
+
+def table(caption: str, columns: Sequence[str], lines: Iterable[str], demo: bool = False, kind: str = "") -> HTML:
     """A table of the house's style. columns: the heads; lines: whole rows, from `line` and `group`.
 
-    caption: plain text, or HTML as it is.
+    kind: a class of its own in the style sheet.
     """
-    words = caption if isinstance(caption, HTML) else html.escape(caption)
-    heads = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)
+    heads = "".join(f'<th scope="col">{escaped(column)}</th>' for column in columns)
+    classes = " ".join(filter(None, ("qd-table", kind)))
     return HTML(
-        f'<div class="qd-table" tabindex="0"><table><caption>{words}{DEMO if demo else ""}</caption>'
-        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+        f'<div class="{classes}" tabindex="0"><table>'
+        f"<caption>{escaped(caption)}{DEMO if demo else ''}</caption>"
+        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(map(escaped, lines))}</tbody></table></div>"
     )
 
 
-def line(head: str, cells: Iterable[str]) -> str:
-    """A row: its head (HTML) and its cells, from `cell`."""
-    return f'<tr><th scope="row">{head}</th>{"".join(cells)}</tr>'
+def line(head: str, cells: Iterable[str]) -> HTML:
+    """A row: its head, from `head` or a plain name, and its cells, from `cell`."""
+    return HTML(f'<tr><th scope="row">{escaped(head)}</th>{"".join(map(escaped, cells))}</tr>')
 
 
-def cell(value: str, *below: str, wrap: bool = False) -> str:
+def cell(value: str, *details: str, wrap: bool = False) -> HTML:
     """A cell: a value and, in grey, what stands below it (empty lines are left out); wrap: prose, not a number."""
-    lines = [html.escape(value)]
-    lines += [f'<span class="paper">{html.escape(text)}</span>' for text in below if text]
     opening = '<td class="text">' if wrap else "<td>"
-    return f"{opening}{'<br>'.join(lines)}</td>"
+    return HTML(f"{opening}{head(value, *details)}</td>")
 
 
-def head(value: str, *below: str) -> str:
+def head(value: str, *details: str) -> HTML:
     """The head of a row: a name and, in grey, what stands below it."""
-    return "<br>".join(
-        [html.escape(value), *(f'<span class="paper">{html.escape(text)}</span>' for text in below if text)]
-    )
+    return HTML("<br>".join([escaped(value), *(grey(text) for text in details if text)]))
 
 
-def group(text: str, columns: int) -> str:
+def failed(name: str, why: str, columns: int) -> HTML:
+    """The line of what made no row: one red cell with the reason; columns: of the whole table, without its head."""
+    return line(name, [HTML(f'<td class="qd-failed" colspan="{columns}">failed: {escaped(why)}</td>')])
+
+
+def group(text: str, columns: int) -> HTML:
     """A line that names the block below it; columns: of the whole table."""
-    return f'<tr class="qd-group"><th colspan="{columns}" scope="rowgroup"><span>{html.escape(text)}</span></th></tr>'
+    heading = f'<th colspan="{columns}" scope="rowgroup"><span>{escaped(text)}</span></th>'
+    return HTML(f'<tr class="qd-group">{heading}</tr>')

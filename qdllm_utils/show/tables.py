@@ -1,6 +1,5 @@
 """Tables 4 to 6 in the paper's layout: the measured value and its spread above the paper's value."""
 
-import html
 from collections.abc import Iterable
 from statistics import mean, stdev
 
@@ -9,9 +8,9 @@ from qdllm_utils.learning.metrics import cost
 from qdllm_utils.runs.comparison import Comparison, TeacherRun
 from qdllm_utils.runs.experiments import STUDENTS
 from qdllm_utils.runs.store import Row
-from qdllm_utils.show import origin, paper
-from qdllm_utils.show.html_table import DEMO, HTML
-from qdllm_utils.texts.pretrained import EMBEDDERS
+from qdllm_utils.show import html_table, origin, paper
+from qdllm_utils.show.html_table import HTML
+from qdllm_utils.texts.pretrained import EMBEDDERS, shown_name
 from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
 
 METRICS = {"acc": "Acc", "p": "P", "r": "R", "f1": "F1", "acc_param": "Acc/Param", "acc_tkd": "Acc/Tkd"}
@@ -84,23 +83,20 @@ def teacher_name(run: TeacherRun) -> str:
     )
 
 
-def cell(numbers: list[float], metric: str, printed: str | None) -> str:
+def cell(numbers: list[float], metric: str, printed: str | None) -> HTML:
     """One cell: the mean, below it its spread, below that the paper's value where it has one."""
     value, deviation = measured(numbers, scientific=metric.startswith("acc_"))
-    below = [deviation] if deviation else []
-    below += [f'<span class="paper">paper {printed}</span>'] if printed is not None else []
-    return f"<td>{'<br>'.join([value, *below])}</td>"
+    return html_table.cell(html_table.below(value, deviation), "" if printed is None else f"paper {printed}")
 
 
-def row_head(student: str, row: Row, reader: str, largest: int) -> str:
+def row_head(student: str, row: Row, reader: str, largest: int) -> HTML:
     """The name of a student, what of its method is left out, its reader, its size and its share of the largest."""
     from qdllm_utils.runs.jobs import BASELINES
 
     details = [BASELINES[student].note] if student in BASELINES else [f"reads {READERS.get(reader, reader)}"]
     parameters = row.result["parameters"]
     details.append(f"{row.result['size']}, {count(parameters)}, {parameters / largest:.2%} of the largest")
-    below = "<br>".join(map(html.escape, details))
-    return f'<th scope="row">{STUDENT_NAMES[student]}<br><span class="paper">{below}</span></th>'
+    return html_table.below(STUDENT_NAMES[student], html_table.grey(*details))
 
 
 def compression_table(comparison: Comparison) -> HTML:
@@ -109,8 +105,7 @@ def compression_table(comparison: Comparison) -> HTML:
     The quantum student has a line for each reader of the text; the paper's value stands beside the first.
     """
     reader = comparison.parameters.size.embedder
-    lines = [f"<caption>{caption(comparison)}</caption>", "<thead><tr><th scope='col'></th>"]
-    lines += [f'<th scope="col">{title}</th>' for title in METRICS.values()] + ["</tr></thead><tbody>"]
+    lines = []
     for run in comparison.runs:
         lines.append(group(teacher_name(run)))
         # beside a lone teacher that the paper has not stands the paper's mean over its five
@@ -120,25 +115,19 @@ def compression_table(comparison: Comparison) -> HTML:
         lines += [failed(STUDENT_NAMES.get(name, name), why) for name, why in run.failed.items()]
         largest = max((rows[0].result["parameters"] for _, rows, _ in shown), default=1)
         for student, rows, reads in shown:
-            lines.append("<tr>" + row_head(student, rows[0], reads, largest))
+            cells = []
             for metric in METRICS:
                 printed = paper.compression(comparison.task, whose, student, metric) if reads == reader else None
                 numbers = [values(row)[metric] for row in rows]
-                lines.append(cell(numbers, metric, printed))
-            lines.append("</tr>")
-    lines += [failed(TEACHER_NAMES.get(name, name), why) for name, why in comparison.absent.items()]
+                cells.append(cell(numbers, metric, printed))
+            lines.append(html_table.line(row_head(student, rows[0], reads, largest), cells))
+    lines += [failed(TEACHER_NAMES.get(name, shown_name(name)), why) for name, why in comparison.absent.items()]
     lines += overall(comparison) if len(comparison.runs) > 1 else []
-    text = f'<div class="qd-table" tabindex="0"><table>{"".join(lines)}</tbody></table></div>'
-    return HTML(text, failed=comparison.failures) if comparison.failures else HTML(text)
+    found = html_table.table(caption(comparison), ["", *METRICS.values()], lines, comparison.parameters.demo)
+    return HTML(found, failed=comparison.failures) if comparison.failures else found
 
 
-def failed(name: str, why: str) -> str:
-    """The line of what made no row: one red cell with the reason."""
-    reason = f'<td class="qd-failed" colspan="{len(METRICS)}">failed: {html.escape(why)}</td>'
-    return f'<tr><th scope="row">{html.escape(name)}</th>{reason}</tr>'
-
-
-def overall(comparison: Comparison) -> list[str]:
+def overall(comparison: Comparison) -> list[HTML]:
     """The overall block: the mean over the teachers, seed by seed, and the parameter proportion."""
     number = len(comparison.runs)
     students = [student for student in STUDENTS if all(student in run.students for run in comparison.runs)]
@@ -148,31 +137,31 @@ def overall(comparison: Comparison) -> list[str]:
         first = comparison.runs[0].students[student][0]
         proportion = first.result["parameters"] / largest
         printed = paper.compression(comparison.task, "overall", student, "proportion")
-        lines.append(
-            f'<tr><th scope="row">{STUDENT_NAMES[student]}<br><span class="paper">{proportion:.2%} of the '
-            f"largest{f' (paper {printed})' if printed else ''}</span></th>"
-        )
+        share = f"{proportion:.2%} of the largest{f' (paper {printed})' if printed else ''}"
+        cells = []
         for metric in METRICS:
             per_seed = zip(
                 *([values(row)[metric] for row in run.students[student]] for run in comparison.runs),
                 strict=True,
             )
             printed = paper.compression(comparison.task, "overall", student, metric)
-            lines.append(cell([mean(seed) for seed in per_seed], metric, printed))
-        lines.append("</tr>")
+            cells.append(cell([mean(seed) for seed in per_seed], metric, printed))
+        lines.append(html_table.line(html_table.head(STUDENT_NAMES[student], share), cells))
     return lines
 
 
-def group(text: str) -> str:
+def failed(name: str, why: str) -> HTML:
+    """The line of what made no row."""
+    return html_table.failed(name, why, len(METRICS))
+
+
+def group(text: str) -> HTML:
     """A line that names the block below it."""
-    return (
-        f'<tr class="qd-group"><th colspan="{1 + len(METRICS)}" scope="rowgroup">'
-        f"<span>{html.escape(text)}</span></th></tr>"
-    )
+    return html_table.group(text, 1 + len(METRICS))
 
 
 def caption(comparison: Comparison) -> str:
-    """What was run, in words: data, preset and changes, seeds, and whether this is a demo."""
+    """What was run, in words: data, preset and changes, seeds."""
     parameters = comparison.parameters
     readers = (parameters.size.embedder, *parameters.size.also_reads)
     first = comparison.runs[0]
@@ -195,8 +184,7 @@ def caption(comparison: Comparison) -> str:
         "Tkd: seconds of one training epoch on the machine below. Grey: the paper's value; beside a lone teacher that "
         "it does not have, its mean over five.",
     ]
-    badge = DEMO if parameters.demo else ""
-    return html.escape(" ".join(notes)) + badge
+    return " ".join(notes)
 
 
 def provenance_strip(comparison: Comparison) -> HTML:

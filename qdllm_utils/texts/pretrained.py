@@ -154,6 +154,11 @@ def looks_like_path(name: str) -> bool:
     return name.startswith((".", "/", "~")) or name.count("/") > 1
 
 
+def shown_name(name: str) -> str:
+    """A model's name for a page: of a folder its last part, since the rest belongs to one machine."""
+    return Path(name).expanduser().resolve().name if looks_like_path(name) else name
+
+
 def cached(name: str) -> bool:
     """Whether the configuration of a hub model is in the local cache."""
     from huggingface_hub import try_to_load_from_cache
