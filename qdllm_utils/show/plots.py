@@ -180,7 +180,7 @@ def forest(groups: dict[str, dict[str, Difference]], reference: str, demo: bool)
             )
             edge = 0.02 * (right - left)  # a marker that the edge would cut is told as one beyond it
             if not left + edge <= difference.mean <= right - edge:
-                at_left, colour = difference.mean < left, sns.color_palette("colorblind")[colour]
+                at_left, colour = difference.mean < (left + right) / 2, sns.color_palette("colorblind")[colour]
                 axis.plot(left if at_left else right, place, marker="<>"[not at_left], color=colour, clip_on=False)
                 axis.annotate(
                     f"{difference.mean:+.1f}",
