@@ -22,10 +22,16 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "simulator.json"
 SIMULATORS = {
     "qdllm numba": "this project, compiled",
     "qdllm torch": "this project, plain torch",
+    "jax by hand": "our formulae by hand in jax",
     "tensorcircuit-ng": "tensorcircuit-ng (jax)",
     "default.qubit": "PennyLane default.qubit",
     "lightning.qubit": "PennyLane lightning.qubit",
+    "catalyst": "PennyLane catalyst",
     "mindquantum": "MindQuantum mqvector",
+    "qulacs": "qulacs",
+    "deepquantum": "deepquantum",
+    "torchquantum-ng": "torchquantum-ng",
+    "torq": "torq-quantum",
 }
 
 
@@ -162,10 +168,10 @@ def peers(rows: list[dict[str, Any]]) -> Any:
     ]
     depths = sorted({row["layers"] for row in chosen})
     names = [name for name in SIMULATORS if any(row["simulator"] == name for row in chosen)]
-    colours = dict(zip(names, sns.color_palette("colorblind"), strict=False))
+    colours = dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
     figure, axes = plt.subplots(1, len(depths), figsize=(9.6, 4.4), sharey=True, squeeze=False, layout="constrained")
     for axis, layers in zip(axes[0], depths, strict=True):
-        for name, marker in zip(names, "os^D*vP", strict=False):
+        for name, marker in zip(names, "os^D*vPX<>hp", strict=True):
             points = sorted((r["n"], r["cpu_ms"]) for r in chosen if r["simulator"] == name and r["layers"] == layers)
             axis.plot(*zip(*points, strict=True), marker=marker, color=colours[name], label=SIMULATORS[name])
         axis.set(yscale="log", xlabel="qubits", title=f"{layers} layers", xticks=sorted({r["n"] for r in chosen}))
