@@ -289,3 +289,12 @@ def test_wilson_interval_of_half():
     z = 1.959964
     half = z * np.sqrt(0.25 / 20 + z**2 / 1600) / (1 + z**2 / 20)
     assert (low, high) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "words"),
+    [(0.7, "at a two-qubit error of 0.50%"), (0.9, "already without any two-qubit error"), (0.1, "at none looked at")],
+)
+def test_where_an_accuracy_is_reached_is_said(accuracy, words):
+    row = Row({}, {"by_error": {"0.0": 0.8, "1.0": 0.6, "2.0": 0.5}, "median_error": 0.01}, {})
+    assert views.reached(row, accuracy) == words
