@@ -1,5 +1,6 @@
 """Figure 5's figures."""
 
+import textwrap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -36,7 +37,7 @@ def condition_figure(figure: Figure5) -> Any:
             hatch = ("//", "..", "")[place]
             axis.bar(range(len(names)), heights, bottom=bottom, label=label, color=f"C{place}", hatch=hatch)
             bottom += heights
-        axis.set_title(f"{figure.name(study)} ({texts:,} texts)")
+        axis.set_title(textwrap.fill(f"{figure.name(study)} ({texts:,} texts)", 30))
         axis.set_xticks(range(len(names)), names, rotation=50, ha="right", rotation_mode="anchor")
     for axis in list(axes.flat)[count:]:
         axis.remove()
