@@ -92,11 +92,6 @@ def answers(headline: Headline) -> list[str]:
             "What decides? The reader of the text: from MiniLM to MPNet, a frozen encoder of BERT-base's shape, the "
             f"same student gains {', '.join(gains)} points."
         )
-    apart = ", ".join(f"{TASKS[task].title.lower()} {cell.apart.mean:.1f}%" for task, cell, _ in shown if cell)
-    made.append(
-        f"Is it repetition? Without the test texts that share half of their 5-grams with a training text "
-        f"({repeated(headline)}) the same student has {apart}."
-    )
     ladder = headline.ladder
     if ladder.gains:
         steps = ", ".join(
