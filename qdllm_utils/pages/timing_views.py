@@ -10,6 +10,7 @@ import seaborn as sns
 
 from qdcircuits.errors import InputError
 from qdllm_utils.config import TASKS
+from qdllm_utils.pages.controls_views import sentences
 from qdllm_utils.pages.timing import implied_epoch_seconds
 from qdllm_utils.runs.experiments import STUDENTS
 from qdllm_utils.runs.store import Row
@@ -19,6 +20,7 @@ from qdllm_utils.show.tables import STUDENT_NAMES
 from qdllm_utils.show.verdicts import DEMO_WHY, NOT, REPRODUCED, UNTRIED, Verdict
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "simulator.json"
+OURS = "qdllm numba"
 SIMULATORS = {
     "qdllm numba": "this project, compiled",
     "qdllm torch": "this project, plain torch",
@@ -178,6 +180,36 @@ def peers(rows: list[dict[str, Any]]) -> Any:
     axes[0, 0].set_ylabel("CPU milliseconds per training step")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
+
+
+def peers_sentence(rows: list[dict[str, Any]], demo: bool) -> HTML:
+    """How many times our CPU time the fastest peer takes for a training step, and where it takes less."""
+    cases: dict[tuple[int, int, int], dict[str, float]] = {}
+    for row in rows:
+        if row["task"] == "train" and row["students"] == 1 and row["cpu_ms"]:
+            cases.setdefault((row["n"], row["layers"], row["batch"]), {})[row["simulator"]] = row["cpu_ms"]
+    ratios: dict[tuple[int, int, int], tuple[float, str]] = {}
+    for case, times in cases.items():
+        others = {name: value for name, value in times.items() if not name.startswith("qdllm")}
+        if others and OURS in times:
+            best = min(others, key=lambda name: others[name])
+            ratios[case] = others[best] / times[OURS], SIMULATORS[best]
+    told = "; ".join(
+        f"{ratio:.1f} at {layers} layers and {batch} texts ({name})"
+        for (n, layers, batch), (ratio, name) in sorted(ratios.items())
+        if n == 11
+    )
+    slower = [
+        f"{n} qubits, {layers} layers, {batch} texts ({name}, {ratio:.2f})"
+        for (n, layers, batch), (ratio, name) in sorted(ratios.items())
+        if ratio < 1
+    ]
+    sentence = (
+        "A training step of the circuit of 11 qubits takes the fastest of the other simulators so many times our CPU "
+        f"time on one thread: {told}. In {len(slower)} of {len(ratios)} cases timed another one is faster"
+        f"{': ' + '; '.join(slower) if slower else ''}."
+    )
+    return sentences([sentence], demo)
 
 
 def peers_table(rows: list[dict[str, Any]]) -> HTML:

@@ -83,3 +83,16 @@ def test_the_verdict_counts_the_embedder_in() -> None:
     quick = timing_views.verdict({"emotion": row(0.1, 0.5)}, demo=False)
     slow = timing_views.verdict({"emotion": row(0.1, 5.0)}, demo=False)
     assert (quick.status, slow.status) == ("reproduced", "not reproduced")
+
+
+def test_the_sentence_names_the_fastest_peer_of_each_case_and_where_it_is_faster():
+    def row(simulator, n, cpu):
+        case = {"n": n, "layers": 2, "batch": 8, "students": 1, "task": "train"}
+        return case | {"simulator": simulator, "cpu_ms": cpu}
+
+    rows = [row("qdllm numba", 11, 2.0), row("qdllm torch", 11, 1.0), row("qulacs", 11, 10.0), row("torq", 11, 6.0)]
+    rows += [row("qdllm numba", 8, 2.0), row("qulacs", 8, 1.0), row("torq", 8, None)]
+    (sentence,) = timing_views.peers_sentence(rows, False).facts["verdicts"]
+    torq, qulacs = (timing_views.SIMULATORS[name] for name in ("torq", "qulacs"))
+    assert f"3.0 at 2 layers and 8 texts ({torq})." in sentence
+    assert f"In 1 of 2 cases timed another one is faster: 8 qubits, 2 layers, 8 texts ({qulacs}, 0.50)." in sentence
