@@ -30,7 +30,7 @@ from qdllm_utils.runs.store import arrays_of, default_folder
 from qdllm_utils.show import crate, record
 from qdllm_utils.show.execution import Run, build_book, execute_all, paths_in, without_paths, write_failed
 from qdllm_utils.texts.sources import authors_fingerprint
-from qdllm_utils.texts.teacher_specs import share_right
+from qdllm_utils.texts.teacher_specs import without_model
 
 ROOT = Path(__file__).parents[1]
 LEDGER = ROOT / "qdllm_utils" / "pages" / "stand_in_ledger.jsonl"  # its student is named by no page, but by the ledger
@@ -205,19 +205,21 @@ def rows_used(page: Path) -> list[published.NewRow]:
 def wanted_whole(identity: dict[str, Any]) -> bool:
     """Whether a row's arrays are published too: not of the thousands of arms that are no student of Tables 4 to 6.
 
-    The quantum student's are where it stands at a preset; nothing's are where true labels teach.
+    The quantum student's are where it stands at a preset, whatever its depth (Figure 5 runs both from their weights);
+    nothing's are where true labels teach.
     """
     teacher = identity if identity["kind"] == "teacher" else identity.get("teacher", {})
-    if share_right(str(teacher.get("model"))) is not None:
+    if without_model(str(teacher.get("model"))):
         return False
     if identity["kind"] != "student":
         return True
     if identity["student"] == "quantum":
         knobs = Knobs(**identity["knobs"])
-        return any(
-            knobs == preset or (preset.pooling == CHOSEN and knobs == replace(preset, pooling=knobs.pooling))
-            for preset in PRESETS.values()
-        )
+        for preset in PRESETS.values():
+            pooling = knobs.pooling if preset.pooling == CHOSEN else preset.pooling
+            if knobs == replace(preset, layers=knobs.layers, pooling=pooling):
+                return True
+        return False
     return identity["student"] in STUDENTS
 
 
