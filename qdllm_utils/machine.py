@@ -1,5 +1,6 @@
 """What this process may use of the machine: cores and memory, by the limits of a container and not by the hardware."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -20,6 +21,16 @@ def cores() -> int:
     """
     quotas = [number for group in own_groups() if (number := quota(group))]
     return max(1, min([int(joblib.cpu_count()), *quotas]))
+
+
+def threads(workers: int) -> int:
+    """How many threads each of so many processes gets: its part of the cores, or fewer where OMP_NUM_THREADS says so.
+
+    More threads than cores wait for each other in a loop, which takes many times the work itself.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    share = max(1, cores() // workers)
+    return min(share, int(asked)) if asked.isdigit() and int(asked) else share
 
 
 def quota(group: str) -> int | None:

@@ -211,7 +211,7 @@ def run_jobs(jobs: Iterable[Job], total: int | None = None) -> Iterator[Row | Fa
         results = cluster.spread(jobs, scheduler, partial(attempt, share=1))
     else:
         workers = number_of_workers(total)
-        work = partial(attempt, share=machine.cores() // workers)
+        work = partial(attempt, share=machine.threads(workers))
         # one worker is this process, which has what it needs loaded and its place on a GPU
         results = pool.spread(jobs, workers, work) if workers > 1 else ((job, work(job)) for job in jobs)
     with tqdm(total=total, desc="training runs", unit="run") as progress:

@@ -86,7 +86,7 @@ def spread(
 
     A piece whose process is killed twice, the second time alone, comes with Killed in place of a result.
     """
-    left, share = iter(pieces), max(1, machine.cores() // workers)
+    left, share = iter(pieces), machine.threads(workers)
     running: dict[Future[Result], Work] = {}
     again: list[Work] = []
     try:

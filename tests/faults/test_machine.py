@@ -96,3 +96,15 @@ def test_peak_memory_is_in_bytes_on_every_system(monkeypatch, system, unit):
 
 def test_peak_memory_is_at_least_what_is_used_now():
     assert machine.peak_memory() >= 0.9 * psutil.Process().memory_info().rss > 10**7
+
+
+@pytest.mark.parametrize(
+    ("asked", "workers", "found"),
+    [(None, 1, 8), (None, 3, 2), (None, 20, 1), ("1", 1, 1), ("3", 2, 3), ("9", 2, 4), ("", 2, 4)],
+)
+def test_threads_are_a_part_of_the_cores_and_no_more_than_asked_for(monkeypatch, asked, workers, found):
+    monkeypatch.setattr(machine, "cores", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert machine.threads(workers) == found
