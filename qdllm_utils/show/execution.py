@@ -20,7 +20,7 @@ from nbclient.exceptions import DeadKernelError
 
 from qdcircuits.errors import InputError
 from qdllm_utils import machine
-from qdllm_utils.runs.pool import THREADS
+from qdllm_utils.runs.pool import THREADS, end_with_the_parent
 from qdllm_utils.texts.pretrained import looks_like_path, shown_name
 
 
@@ -47,7 +47,7 @@ def execute_all(runs: list[Run], root: Path, at_once: int) -> Iterator[tuple[Run
         return
     share = max(1, machine.cores() // at_once)
     with ProcessPoolExecutor(
-        at_once, mp_context=get_context("spawn"), initializer=share_cores, initargs=(share,)
+        at_once, mp_context=get_context("spawn"), initializer=begin, initargs=(share, os.getpid())
     ) as processes:
         begun = {processes.submit(execute, run.path, run.output, run.parameters, root): run for run in runs}
         for future in as_completed(begun):
@@ -60,10 +60,14 @@ def execute_all(runs: list[Run], root: Path, at_once: int) -> Iterator[tuple[Run
                 yield run, InputError(f"{run.path.name} failed: the process that ran it was killed; run it again.")
 
 
-def share_cores(share: int) -> None:
-    """Once in each process: so many workers and threads for its notebooks, unless the user has said how many."""
+def begin(share: int, parent: int) -> None:
+    """Once in each process: so many workers and threads for its notebooks, unless the user has said how many.
+
+    It ends with the process that started it, and its kernel with it.
+    """
     for name in ("QDLLM_WORKERS", *THREADS):
         os.environ.setdefault(name, str(share))
+    end_with_the_parent(parent)
 
 
 def execute(path: Path, output: Path, parameters: dict[str, Any], root: Path) -> float:

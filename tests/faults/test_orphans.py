@@ -89,3 +89,30 @@ def test_papermill_or_its_kernel_ended_leaves_no_process(tmp_path, whom, number)
         assert_nothing_is_left(members, tmp_path, shared)
     finally:
         process.kill()
+
+
+def test_a_report_killed_with_two_notebooks_side_by_side_leaves_no_process(tmp_path):
+    shared = set(os.listdir("/dev/shm"))
+    runs, marks = [], [tmp_path / "mark-a", tmp_path / "mark-b"]
+    for mark in marks:
+        notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "p"}})
+        work = f"import pathlib, time\npathlib.Path({str(mark)!r}).write_text('at work')\ntime.sleep(120)"
+        notebook.cells = [nbformat.v4.new_code_cell(work)]
+        nbformat.write(notebook, tmp_path / f"{mark.name}.ipynb")
+        runs.append(f"Run(Path({str(tmp_path / mark.name)!r} + '.ipynb'), Path({str(mark)!r} + '-out.ipynb'), {{}})")
+    program = (
+        "from pathlib import Path; from qdllm_utils.show.execution import Run, execute_all\n"
+        f"if __name__ == '__main__':\n    list(execute_all([{', '.join(runs)}], Path('.'), 2))\n"
+    )
+    script = tmp_path / "report.py"  # a spawned process imports its parent's script
+    script.write_text(program)
+    process = subprocess.Popen([sys.executable, str(script)], env=environment(tmp_path), stderr=subprocess.DEVNULL)
+    try:
+        family(process, marks[0])
+        members = family(process, marks[1])
+        assert sum("ipykernel_launcher" in " ".join(member.cmdline()) for member in members) == 2
+        process.kill()
+        process.wait(timeout=30)
+        assert_nothing_is_left(members, tmp_path, shared)
+    finally:
+        process.kill()
