@@ -9,10 +9,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from qdllm_utils.config import SCALES, knobs
-from qdllm_utils.runs import experiments, jobs
+from qdllm_utils.runs import experiments, jobs, teaching
 from qdllm_utils.runs.experiments import STUDENTS, Experiment
 from qdllm_utils.runs.store import Row, Store, key_of
-from qdllm_utils.texts import teachers
 from qdllm_utils.texts.sources import Source
 from qdllm_utils.texts.teachers import TeacherOutput
 
@@ -126,7 +125,7 @@ def test_a_teacher_from_a_folder_leaves_no_path_in_its_row(monkeypatch, tmp_path
     lines = "".join(f"text {number},{'ab'[number % 2]}\n" for number in range(40))
     (tmp_path / "own.csv").write_text(f"text,label\n{lines}")
     logits = np.eye(2, dtype=np.float32)[np.arange(40) % 2]
-    monkeypatch.setattr(teachers, "fine_tune", lambda *given: TeacherOutput(logits, 10, 2, {}))
+    monkeypatch.setattr(teaching, "fine_tune", lambda *given: TeacherOutput(logits, 10, 2, {}))
     chosen = experiment(str(folder), path=str(tmp_path / "own.csv"))
     row = chosen.teacher_row()
     assert row.result["acc"] == 1.0 and row.result["rows"] == {"train": 24, "validation": 8, "test": 8}
