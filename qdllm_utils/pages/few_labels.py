@@ -111,9 +111,10 @@ def run(parameters: Parameters) -> Few:
 
 def students_of(taught: Experiment, draw: int, size: int) -> dict[str, Row]:
     """Each student under this teacher and on the labelled texts alone, with the draw for its seed."""
-    rows = taught.teacher_row().result["rows"]["train"]
-    labelled = size * len(taught.source.corpus.classes)
-    epochs = min(MOST_EPOCHS, round(taught.knobs.epochs * rows / labelled))  # as many steps of full batches
+    teacher = taught.teacher_row().result  # and not the texts, so that the page comes out of rows alone
+    labelled = size * len(teacher["classes"])
+    # as many steps of full batches
+    epochs = min(MOST_EPOCHS, round(taught.knobs.epochs * teacher["rows"]["train"] / labelled))
     alone = replace(taught, asked=replace(taught.asked, alpha=0.0, epochs=epochs))
     found: dict[str, Row] = {}
     for how, experiment in (("taught", taught), ("alone", alone)):
