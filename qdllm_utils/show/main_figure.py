@@ -96,7 +96,8 @@ def everything(folder: Path) -> dict[str, Any]:
     """
     records = [json.loads(line) for _, line in Published(folder).lines.values()]
     labels = {same(row): unpacked(row["result"]["test"]) for row in records if row["kind"] == "labels"}
-    pooled = {(row["task"], row["embedder"]): row["result"]["chosen"] for row in records if row["kind"] == "pooling"}
+    choices = [row for row in records if row["kind"] == "pooling" and "split_seed" not in row["identity"]]
+    pooled = {(row["task"], row["embedder"]): row["result"]["chosen"] for row in choices}
     found: dict[Arm, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for row in records:
         if (placed := arm_of(row, pooled)) and same(row) in labels:
