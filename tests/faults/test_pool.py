@@ -67,5 +67,5 @@ def test_interrupted_work_leaves_no_process():
     next(results)
     workers = [child for child in psutil.Process().children() if "loky" in " ".join(child.cmdline())]
     results.close()
-    psutil.wait_procs(workers, timeout=5)
+    psutil.wait_procs(workers, timeout=60)
     assert not [worker for worker in workers if worker.is_running() and "popen_loky" in " ".join(worker.cmdline())]
