@@ -67,5 +67,14 @@ def test_interrupted_work_leaves_no_process():
     next(results)
     workers = [child for child in psutil.Process().children() if "loky" in " ".join(child.cmdline())]
     results.close()
-    psutil.wait_procs(workers, timeout=60)
-    assert not [worker for worker in workers if worker.is_running() and "popen_loky" in " ".join(worker.cmdline())]
+    ending = time.monotonic() + 60
+
+    def at_work(worker: psutil.Process) -> bool:
+        try:
+            return worker.is_running() and "popen_loky" in " ".join(worker.cmdline())
+        except psutil.Error:  # it ended between the two looks
+            return False
+
+    while any(map(at_work, workers)):
+        assert time.monotonic() < ending
+        time.sleep(0.1)
