@@ -64,6 +64,13 @@ class Parameters:
         """The student seeds, 0, 1, ... ; as many as asked for, or the scale's number."""
         return range(self.values["seeds"] or self.size.seeds)
 
+    def number(self, name: str, default: int) -> int:
+        """How many splits or draws were asked for, else `default`; fewer than two have no spread."""
+        asked = self.values[name]
+        if asked is not None and not 2 <= asked <= 1000:
+            raise InputError(f"{name} is {asked}: it must be a whole number from 2 to 1000.")
+        return default if asked is None else int(asked)
+
     @property
     def knobs(self) -> Knobs:
         """The preset with the notebook's own knobs on top."""

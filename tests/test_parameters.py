@@ -10,7 +10,7 @@ import pytest
 
 from qdcircuits.errors import InputError
 from qdllm_utils.config import PRESETS
-from qdllm_utils.parameters import read_parameters
+from qdllm_utils.parameters import Parameters, read_parameters
 
 CELL = """
 scale: str = "demo"
@@ -153,3 +153,14 @@ def test_tasks_are_a_list_with_commas(given, expected):
 def test_an_unknown_task_is_refused(given):
     with pytest.raises(InputError, match="emotion, hiding, thematic, all"):
         read_parameters({"__annotations__": {"tasks": str}, "tasks": given})
+
+
+@pytest.mark.parametrize("asked", [-1, 0, 1, 1001])
+def test_a_number_of_splits_or_draws_has_a_spread(asked, refused):
+    with refused(f"splits is {asked}", "from 2 to 1000"):
+        Parameters({"splits": asked}).number("splits", 20)
+
+
+def test_a_number_not_asked_for_is_the_pages_own():
+    assert Parameters({"splits": None}).number("splits", 20) == 20
+    assert Parameters({"splits": 3}).number("splits", 20) == 3

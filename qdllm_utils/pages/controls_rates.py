@@ -4,7 +4,7 @@ A rate that suits one arm and breaks another decides a comparison as much as a c
 preset are shown over all rates: validation accuracy, mean and range of three seeds. Nothing is chosen here.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -14,9 +14,10 @@ import seaborn as sns
 from qdllm_utils.config import PRESETS, TASKS
 from qdllm_utils.pages.controls import Controls, points
 from qdllm_utils.pages.controls_views import sentences
-from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.statistics import Difference, accuracy_error, compared
+from qdllm_utils.runs.store import Row
 from qdllm_utils.runs.tuning import LEARNING_RATES, TUNING_SEEDS, Arm, experiments_of, number_of_seeds, rows_of
+from qdllm_utils.show import origin
 from qdllm_utils.show.html_table import HTML, cell, head, line, table
 from qdllm_utils.show.plots import style, watermark
 
@@ -24,79 +25,66 @@ ARMS = ("quantum", "cosine", "linear", "mlp")
 PAPER_RATES = (0.001, 0.003, 0.01, 0.03, PRESETS["paper"].learning_rate, 0.1)
 
 
-def rates(controls: Controls) -> pd.DataFrame:
-    """One line a run: task, preset, student, rate, seed, validation, chance; the preset's own scaling of E.
+@dataclass(frozen=True)
+class Rates:
+    """The arms over the rates. frame: one line a run: where, preset, student, rate, validation, chance, texts; rows.
 
-    What the store lacks is trained. Preset paper tries its own rate of .06 too, each arm with the scaling of E that it
-    chose.
+    where: the task, and the teacher where there are several. chance: the accuracy of a guess, one in so many classes,
+    which are equally large. texts: of the validation part.
     """
-    parameters, seen = controls.parameters, {(block.task, block.preset): block for block in controls.blocks}
+
+    frame: pd.DataFrame
+    rows: list[Row]
+
+
+def rates(controls: Controls) -> Rates:
+    """Every arm of ARMS at every rate; what the store lacks is trained.
+
+    Preset paper tries its own rate of .06 too, each arm with the scaling of E that it chose.
+    """
+    parameters = controls.parameters
     seeds = number_of_seeds(parameters)[:TUNING_SEEDS]
-    lines = []
-    for preset, experiment in experiments_of(
-        parameters, dict.fromkeys(block.preset for block in controls.blocks), controls.comparison.store
-    ):
-        block = seen[experiment.source.task, preset]
+    presets = dict.fromkeys(block.preset for block in controls.blocks)
+    experiments = experiments_of(parameters, presets, controls.comparison.store)
+    lines, used = [], []
+    for (preset, experiment), block in zip(experiments, controls.blocks, strict=True):  # made in the same order
         outcomes = {outcome.title: outcome for outcome in (block.student, *block.controls)}
-        tried = LEARNING_RATES if preset == "tuned" else PAPER_RATES
-        asked = [
-            (
-                name,
-                replace(experiment.knobs, learning_rate=rate, **scaling(preset, outcomes[Arm(name).title].chosen)),
-                seeds,
-            )
-            for name in ARMS
-            for rate in tried
-        ]
+        task, parts = TASKS[block.task], block.teacher.result["rows"]
+        where = task.title + (f", {block.teacher.result['name']}" if len(parameters.teachers) > 1 else "")
+        asked = []
+        for name in ARMS:
+            own = experiment.knobs
+            if preset != "tuned":
+                own = replace(own, standardise=outcomes[Arm(name).title].chosen == "standardised E")
+            tried = LEARNING_RATES if preset == "tuned" else PAPER_RATES
+            asked += [(name, replace(own, learning_rate=rate), seeds) for rate in tried]
         for (name, chosen, _), rows in zip(asked, rows_of(experiment, asked), strict=True):
-            lines += [
-                (
-                    block.task,
-                    preset,
-                    name,
-                    chosen.learning_rate,
-                    row.identity["seed"],
-                    row.result["validation"],
-                    chance(experiment),
-                )
-                for row in rows
-            ]
-    columns = ["task", "preset", "student", "rate", "seed", "validation", "chance"]
-    return pd.DataFrame(lines, columns=columns).drop_duplicates(columns[:5])
+            used += rows
+            told = where, preset, name, chosen.learning_rate
+            lines += [(*told, row.result["validation"], 1 / len(task.classes), parts["validation"]) for row in rows]
+    columns = ["where", "preset", "student", "rate", "validation", "chance", "texts"]
+    return Rates(pd.DataFrame(lines, columns=columns), used)
 
 
-def scaling(preset: str, chosen: str) -> dict[str, Any]:
-    """The knob that an arm chose at preset paper; {} where it chose a learning rate."""
-    return {} if preset == "tuned" else {"standardise": chosen == "standardised E"}
-
-
-def chance(experiment: Experiment) -> float:
-    """The accuracy of a guess: one in so many classes, which are equally large."""
-    return 1 / len(TASKS[experiment.source.task].classes)
-
-
-def broken(frame: pd.DataFrame, texts: dict[str, int]) -> list[str]:
+def broken(frame: pd.DataFrame) -> list[str]:
     """'linear probe at 0.06 on emotion analysis, preset paper' for each arm that is no better than a guess.
 
-    texts: validation texts of each task. No better: within three standard errors of chance.
+    No better: within three standard errors of chance.
     """
-    means = (
-        frame.groupby(["task", "preset", "student", "rate", "chance"], sort=False)["validation"].mean().reset_index()
-    )
+    same = ["where", "preset", "student", "rate", "chance", "texts"]
+    means = frame.groupby(same, sort=False)["validation"].mean().reset_index()
     return [
-        f"{Arm(str(row.student)).title} at {row.rate:g} on {TASKS[row.task].title.lower()}, preset {row.preset}"
+        f"{Arm(str(row.student)).title} at {row.rate:g} on {row.where.lower()}, preset {row.preset}"
         for row in means.itertuples()
-        if row.validation < row.chance + 3 * accuracy_error(row.chance, texts[row.task])
+        if row.validation < row.chance + 3 * accuracy_error(row.chance, row.texts)
     ]
 
 
-def rates_sentence(controls: Controls, frame: pd.DataFrame) -> HTML:
+def rates_sentence(controls: Controls, tried: Rates) -> HTML:
     """Which arms a rate breaks, and how far apart the four are at each one's best rate."""
-    texts = {block.task: block.teacher.result["rows"]["validation"] for block in controls.blocks}
-    found = broken(frame, texts)
-    means = frame.groupby(["task", "preset", "student", "rate"])["validation"].mean()
-    best = 100 * means.groupby(["task", "preset", "student"]).max()
-    apart = (best.groupby(["task", "preset"]).max() - best.groupby(["task", "preset"]).min()).max()
+    found, means = broken(tried.frame), tried.frame.groupby(["where", "preset", "student", "rate"])["validation"].mean()
+    best = 100 * means.groupby(["where", "preset", "student"]).max()
+    apart = (best.groupby(["where", "preset"]).max() - best.groupby(["where", "preset"]).min()).max()
     at_chance = f"At chance: {'; '.join(found)}." if found else "No arm is at chance at any rate tried."
     return sentences(
         [f"Each at its own best rate, the four arms are at most {apart:.1f} points of validation apart. {at_chance}"],
@@ -104,23 +92,24 @@ def rates_sentence(controls: Controls, frame: pd.DataFrame) -> HTML:
     )
 
 
-def rates_figure(controls: Controls, frame: pd.DataFrame) -> Any:
+def rates_figure(controls: Controls, tried: Rates) -> Any:
     """Validation accuracy against learning rate: a column a task, a row a preset, a line an arm."""
     style()
-    tasks, presets = list(dict.fromkeys(frame["task"])), list(dict.fromkeys(frame["preset"]))
+    frame = tried.frame
+    places, presets = list(dict.fromkeys(frame["where"])), list(dict.fromkeys(frame["preset"]))
     figure, axes = plt.subplots(
         len(presets),
-        len(tasks),
-        figsize=(1.5 + 3.5 * len(tasks), 0.9 + 2.6 * len(presets)),
+        len(places),
+        figsize=(1.5 + 3.5 * len(places), 0.9 + 2.6 * len(presets)),
         sharey="col",
         squeeze=False,
         layout="constrained",
     )
     colours = dict(zip(ARMS, sns.color_palette("colorblind"), strict=False))
     for down, preset in enumerate(presets):
-        for across, task in enumerate(tasks):
+        for across, place in enumerate(places):
             axis = axes[down, across]
-            part = frame[(frame["task"] == task) & (frame["preset"] == preset)]
+            part = frame[(frame["where"] == place) & (frame["preset"] == preset)]
             for name, marker in zip(ARMS, "os^D", strict=True):
                 found = 100 * part[part["student"] == name].groupby("rate")["validation"].agg(["mean", "min", "max"])
                 axis.errorbar(
@@ -132,10 +121,9 @@ def rates_figure(controls: Controls, frame: pd.DataFrame) -> Any:
                     capsize=3,
                     label=Arm(name).title,
                 )
-            if not part.empty:
-                axis.axhline(100 * part["chance"].iloc[0], color="0.4", linestyle=":", linewidth=1.2, label="a guess")
+            axis.axhline(100 * part["chance"].iloc[0], color="0.4", linestyle=":", linewidth=1.2, label="a guess")
             ticks = sorted(part["rate"].unique())
-            axis.set(xscale="log", title=f"{TASKS[task].title}, preset {preset}", xlabel="learning rate")
+            axis.set(xscale="log", title=f"{place}, preset {preset}", xlabel="learning rate")
             axis.set_xticks(ticks, [f"{rate:g}".lstrip("0") for rate in ticks])
             axis.minorticks_off()
         axes[down, 0].set_ylabel("validation accuracy, %")
@@ -173,3 +161,10 @@ def changed_table(controls: Controls) -> HTML:
     )
     columns = ["", "Over seeds", "Verdict", "Over seeds and texts", "Verdict"]
     return table(notes, columns, body, controls.parameters.demo)
+
+
+def provenance_strip(controls: Controls, tried: Rates) -> HTML:
+    """Where the rows of the whole page come from, those over the rates too."""
+    rows = [row for run in controls.comparison.runs for found in run.students.values() for row in found]
+    rows += [run.teacher for run in controls.comparison.runs] + tried.rows
+    return origin.of_rows(rows, controls.comparison.store, controls.parameters.scale)

@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from qdcircuits.errors import choose
 from qdllm_utils.config import knobs
-from qdllm_utils.parameters import Parameters, check_embedder
+from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.statistics import Difference, by_text, compared
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.runs.tuning import Arm, train
 from qdllm_utils.texts.few_labels import STATES, FewLabels
+from qdllm_utils.texts.pretrained import EMBEDDERS
 from qdllm_utils.texts.sources import Source
 
 STUDENTS = {"quantum": "QD-LLM", "cosine": "the same without its circuit (cos)", "linear": "linear probe"}
@@ -86,12 +88,12 @@ def run(parameters: Parameters) -> Few:
     """Every task, size and draw; what the store lacks is trained."""
     store = Store(refresh=parameters.refresh)
     teacher = parameters.values["labelled_by"] or ("minilm" if parameters.demo else "mpnet")
-    check_embedder(teacher)
+    choose(teacher, EMBEDDERS, "reader labelled_by")
     reader = parameters.values["embedder"] or "minilm"
     scale = replace(parameters.size, embedder=reader)
     tasks = (TASKS[:1] if parameters.demo else TASKS) if parameters.values["tasks"] is None else parameters.task_list
     sizes = DEMO_SIZES if parameters.demo else SIZES
-    draws = parameters.values["draws"] or (DEMO_DRAWS if parameters.demo else DRAWS)
+    draws = parameters.number("draws", DEMO_DRAWS if parameters.demo else DRAWS)
     outcomes: dict[tuple[str, int, str], Outcome] = {}
     for task in tasks:
         source = Source(task, scale, parameters.values.get("data_dir"))

@@ -61,8 +61,7 @@ class Splits:
 
 def number_of_splits(parameters: Parameters) -> range:
     """The split seeds asked for: as many as `splits` says, from FIRST on."""
-    asked = parameters.values["splits"]
-    return range(FIRST, FIRST + (asked or (DEMO_SPLITS if parameters.demo else SPLITS)))
+    return range(FIRST, FIRST + parameters.number("splits", DEMO_SPLITS if parameters.demo else SPLITS))
 
 
 def run(parameters: Parameters) -> Splits:

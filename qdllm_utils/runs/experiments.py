@@ -13,7 +13,7 @@ import numpy as np
 
 from qdcircuits.errors import InputError
 from qdllm_utils.config import CHOICES, CHOSEN, DECODER_POOLINGS, FINE_TUNED_POOLINGS, TASKS, Knobs, Scale
-from qdllm_utils.runs import provenance
+from qdllm_utils.runs import reading
 from qdllm_utils.runs.missing import FailedRuns, train_missing
 from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.texts import pretrained
@@ -168,7 +168,7 @@ class Experiment:
             key = key_of(self.embedding_identity(pooling))  # of all frozen poolings, which are made together
             with self.store.claim(key).held(f"{label}: another process is computing them: waiting.", self.store.say):
                 row = self.store.load(self.pooled_identity(pooling), arrays=True)
-                made = {} if row else self.make_embeddings(pooling, label)
+                made = {} if row else reading.made(self, pooling, label)
             row = row or made.get(pooling)
         if row is None:
             raise InputError(
@@ -177,32 +177,9 @@ class Experiment:
             )
         return row.arrays[pooling]
 
-    def make_embeddings(self, pooling: str, label: str) -> dict[str, Row]:
-        """The new rows of a fine-tuned pooling, or of all the frozen ones, stored."""
-        self.store.say(f"{label}: computing ({self.store.why}).")
-        with provenance.recorded() as record:
-            made = self.compute_fine_tuned(pooling) if pooling in FINE_TUNED_POOLINGS else self.compute_frozen()
-        rows = {
-            name: Row(self.pooled_identity(name), {"dimension": values.shape[1]}, record, {name: values})
-            for name, values in made.items()
-        }
-        for row in rows.values():
-            self.store.save(row)
-        return rows
-
     def pooled_identity(self, pooling: str) -> dict[str, Any]:
         """What identifies the row that holds the embeddings of one pooling."""
         return self.embedding_identity(pooling) | {"pooling": pooling}
-
-    def compute_frozen(self) -> dict[str, np.ndarray]:
-        """Every pooling of the frozen embedder; a decoder's states are stored as they come, beside the rows."""
-        from qdllm_utils.texts.embeddings import embed
-        from qdllm_utils.texts.states import frozen_states
-
-        texts, embedder = list(self.source.corpus.texts), self.scale.embedder
-        if pretrained.is_decoder(embedder):
-            return frozen_states(embedder, texts, self.checkpoints(self.pooled_identity("mean")))
-        return embed(texts, embedder)
 
     def checkpoints(self, identity: dict[str, Any]) -> Path:
         """Where a long run of an identity keeps what it has, so that a killed one goes on."""
@@ -232,19 +209,6 @@ class Experiment:
         names = [name for name in CHOICES if not decoder or name in DECODER_POOLINGS]
         tried = {name: validation_accuracy(self.embeddings(name), labels, self.parts()) for name in names}
         return {"tried": tried, "chosen": max(names, key=lambda name: tried[name])}, {}
-
-    def compute_fine_tuned(self, pooling: str) -> dict[str, np.ndarray]:
-        """One pooling of a fine-tuned encoder."""
-        from qdllm_utils.texts import fine_tuned
-
-        corpus = self.source.corpus
-        texts, arrays = list(corpus.texts), self.teacher_row(arrays=True).arrays
-        if pooling == "teacher":
-            found = fine_tuned.of_teacher(self.teacher_spec, adapter_of(arrays), texts, len(corpus.classes))
-        else:
-            spec = embedder_spec(self.scale, TASKS[self.source.task])
-            found = fine_tuned.distilled(spec, arrays["logits"], texts, corpus.labels, self.parts())
-        return {pooling: found}
 
     def student_rows(self, students: tuple[str, ...], seeds: range) -> dict[str, list[Row]]:
         """The rows of every student and seed, in the order of the seeds; missing ones are trained.

@@ -64,9 +64,14 @@ def compared(differences: np.ndarray, family: int = 1) -> Difference:
     of_texts = float(differences.mean(axis=0).var(ddof=1)) / texts if texts > 1 else 0.0
     mean, variance = float(differences.mean()), of_seeds + of_texts
     values = differences.mean(axis=1)
+    spread = of_seeds**2 / max(1, seeds - 1) + of_texts**2 / max(1, texts - 1)
+    return with_interval(values, mean, variance, variance**2 / spread if variance else 1.0, family)
+
+
+def with_interval(values: np.ndarray, mean: float, variance: float, freedom: float, family: int) -> Difference:
+    """The mean with Student's interval for the variance of that mean, at LEVEL / family."""
     if not variance:  # the same answers throughout
         return Difference(values, mean, mean, mean, 1.0 if mean == 0 else 0.0, 0.0, 0.0, family)
-    freedom = variance**2 / (of_seeds**2 / max(1, seeds - 1) + of_texts**2 / max(1, texts - 1))
     error, quantile = variance**0.5, float(stats.t.isf(LEVEL / family / 2, freedom))
     p = min(1.0, family * 2 * float(stats.t.sf(abs(mean) / error, freedom)))
     detectable = (quantile + float(stats.t.ppf(POWER, freedom))) * error
@@ -89,13 +94,8 @@ def over_splits(values: np.ndarray, test_share: float, family: int = 1) -> Diffe
     s^2 (1 / J + test_share), with J - 1 degrees of freedom (Nadeau and Bengio 2003, Mach. Learn. 52, 239, eq. 9).
     """
     splits = len(values)
-    mean, variance = float(values.mean()), float(values.var(ddof=1)) * (1 / splits + test_share)
-    if not variance:  # every split alike
-        return Difference(values, mean, mean, mean, 1.0 if mean == 0 else 0.0, 0.0, 0.0, family)
-    error, quantile = variance**0.5, float(stats.t.isf(LEVEL / family / 2, splits - 1))
-    p = min(1.0, family * 2 * float(stats.t.sf(abs(mean) / error, splits - 1)))
-    detectable = (quantile + float(stats.t.ppf(POWER, splits - 1))) * error
-    return Difference(values, mean, mean - quantile * error, mean + quantile * error, p, error, detectable, family)
+    variance = float(values.var(ddof=1)) * (1 / splits + test_share)
+    return with_interval(values, float(values.mean()), variance, splits - 1, family)
 
 
 def accuracy_error(accuracy: float, texts: int) -> float:

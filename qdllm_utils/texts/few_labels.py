@@ -4,12 +4,12 @@
 is not fine-tuned: with so few labels there is next to nothing to tune hundreds of modules on.
 """
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from qdcircuits.errors import InputError
+from qdllm_utils.texts.teacher_specs import FEW_LABELS
 from qdllm_utils.texts.teachers import TeacherOutput
 
 STATES = "middle"  # the mean over a text's tokens at half depth
@@ -26,7 +26,7 @@ class FewLabels:
     @classmethod
     def of(cls, name: str) -> "FewLabels | None":
         """From a teacher's name; None for any other teacher."""
-        found = re.fullmatch(r"probe-([a-z0-9.-]+)-(\d{1,4})-(\d{1,4})", name)
+        found = FEW_LABELS.fullmatch(name)
         return cls(found[1], int(found[2]), int(found[3])) if found else None
 
     @property

@@ -28,6 +28,7 @@ NAMED = {
 }
 REAL = ("minilm", "mpnet", "qwen")  # real weights that can be had without a hub
 ADAPTER = "adapter/"  # before the names of an adapter's weights among the arrays of a teacher's row
+FEW_LABELS = re.compile(r"probe-([a-z0-9]+)-(\d{1,4})-(\d{1,4})")  # reader, texts a class, draw; see few_labels
 PAPER_TEACHERS = tuple(name for name in NAMED if name not in REAL)
 
 
@@ -84,7 +85,7 @@ def share_right(name: str) -> float | None:
 
 def without_model(name: str) -> bool:
     """Whether a teacher is made of true labels, all of them (`labels-80`) or a few (`probe-mpnet-8-3`)."""
-    return share_right(name) is not None or name.startswith("probe-")
+    return share_right(name) is not None or FEW_LABELS.fullmatch(name) is not None
 
 
 def teacher_spec(name: str, scale: Scale, task: Task) -> TeacherSpec:

@@ -14,7 +14,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import pytest
 
-from qdllm_utils.runs import experiments, jobs
+from qdllm_utils.runs import experiments, jobs, reading
 from qdllm_utils.runs.experiments import Experiment
 
 ROOT = Path(__file__).parents[2]
@@ -66,8 +66,10 @@ def forbidden(monkeypatch, authors_data_or_not):
     def refuse(*_, **__):
         raise AssertionError("a published page asks for something that is not in the published rows")
 
-    for name in ("compute_teacher", "compute_frozen", "compute_fine_tuned", "compute_choice", "jobs"):
+    for name in ("compute_teacher", "compute_choice", "jobs"):
         monkeypatch.setattr(Experiment, name, refuse)
+    for name in ("made", "from_frozen", "from_fine_tuned"):
+        monkeypatch.setattr(reading, name, refuse)
     monkeypatch.setattr(jobs, "run_jobs", refuse)
     monkeypatch.setattr(experiments.pretrained, "locate", refuse)
     matplotlib.use("Agg")

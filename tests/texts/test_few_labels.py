@@ -6,10 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdllm_utils.texts.few_labels import FewLabels
+from qdllm_utils.texts.teacher_specs import without_model
 
 LABELS = np.arange(200) % 3
 PARTS = {"train": np.arange(0, 120), "validation": np.arange(120, 160), "test": np.arange(160, 200)}
 STATES = np.random.default_rng(0).normal(size=(200, 5)) + LABELS[:, None]
+
+
+def test_a_hub_id_that_begins_alike_is_a_model():
+    assert without_model("probe-mpnet-8-3") and without_model("labels-80")
+    assert not without_model("probe-lab/bert") and not without_model("probe-mpnet")
 
 
 def test_the_name_says_all_and_no_other_name_is_taken_for_one():
