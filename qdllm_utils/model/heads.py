@@ -79,6 +79,11 @@ class Head:
         """The circuit of a quantum head, ready to run."""
         return dense_steps(self.circuit, self.arrays["angles"].astype(float))
 
+    def inputs(self, features: np.ndarray) -> np.ndarray:
+        """The encoder's angles (B, n) in rad from embeddings (B, d), of a quantum head or its surrogate."""
+        reduced = np.asarray(features, float) @ self.arrays["reduce_weight"].astype(float) + self.arrays["reduce_bias"]
+        return np.pi / 2 * (1 + np.tanh(reduced))
+
     def read_out(self, angles: np.ndarray) -> np.ndarray:
         """What the last layer reads, (B, n), from the encoder's angles (B, n)."""
         if self.kind == "surrogate":
@@ -91,8 +96,7 @@ class Head:
         if self.kind == "linear":
             scores = features @ self.weight + self.arrays["head_bias"]
             return np.concatenate([np.zeros_like(scores), scores], axis=1) if scores.shape[1] == 1 else scores
-        reduced = features @ self.arrays["reduce_weight"].astype(float) + self.arrays["reduce_bias"]
-        z = self.read_out(np.pi / 2 * (1 + np.tanh(reduced)))
+        z = self.read_out(self.inputs(features))
         return z @ self.arrays["head_weight"].astype(float) + self.arrays["head_bias"]
 
 

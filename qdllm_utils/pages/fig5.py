@@ -20,45 +20,19 @@ from typing import Any
 
 import numpy as np
 
-from qdcircuits.ansatz import Circuit
 from qdcircuits.chip.calibration import Calibration, read_calibration
 from qdcircuits.chip.compilation import Compiled, compile_for
 from qdcircuits.chip.counts import FOLDS, expectations, measured_confusion, mitigated, sample, zero_noise
 from qdcircuits.chip.noise import NoisyCircuit, confusion_matrices
 from qdcircuits.errors import InputError
 from qdllm_utils.pages.fig5_paired import CONDITIONS, Paired
+from qdllm_utils.pages.fig5_students import Student, Subject
 from qdllm_utils.runs import provenance
-from qdllm_utils.runs.experiments import SPLIT_SEED, Experiment
-from qdllm_utils.runs.store import Row, key_of
-from qdllm_utils.texts.sources import split
+from qdllm_utils.runs.store import Row
 
 SHOT_CURVE = (16, 64, 256, 1024, 4096, 16384)
 ERROR_CURVE = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # times the table's two-qubit error; all else stays
 RECIPE = 2  # 2: classes are counted over all test texts, in pairs
-
-
-@dataclass(frozen=True)
-class Student:
-    """A trained quantum student, out of its row. angles (n_weights,) rad; head (n, C); bias (C,)."""
-
-    row: Row
-    circuit: Circuit
-    angles: np.ndarray
-    head: np.ndarray
-    bias: np.ndarray
-
-    @classmethod
-    def of(cls, row: Row, experiment: Experiment) -> "Student":
-        """From a row that was loaded with its arrays."""
-        from qdcircuits.ansatz import qdllm_circuit
-
-        arrays = {name: row.arrays[name].astype(float) for name in ("angles", "head_weight", "head_bias")}
-        circuit = qdllm_circuit(experiment.knobs.qubits, experiment.knobs.layers)
-        return cls(row, circuit, arrays["angles"], arrays["head_weight"], arrays["head_bias"])
-
-    def predict(self, z: np.ndarray) -> np.ndarray:
-        """Class numbers from <Z_j> (..., n)."""
-        return (z @ self.head + self.bias).argmax(axis=-1)
 
 
 @dataclass(frozen=True)
@@ -73,19 +47,15 @@ class Settings:
 
 @dataclass(frozen=True)
 class Study:
-    """One student on one simulated chip."""
+    """One student on one simulated chip. subject: the student with its texts."""
 
-    experiment: Experiment
+    subject: Subject
     settings: Settings
 
-    @cached_property
+    @property
     def student(self) -> Student:
-        """The trained student (its seed is the settings'); trained now where the store has none."""
-        seed, experiment = self.settings.seed, self.experiment
-        (row,) = experiment.student_rows(("quantum",), range(seed, seed + 1))["quantum"]
-        loaded = experiment.store.load(row.identity, arrays=True) if not row.arrays else row
-        assert loaded is not None
-        return Student.of(loaded, experiment)
+        """The trained student."""
+        return self.subject.student
 
     @cached_property
     def chip(self) -> Calibration:
@@ -98,34 +68,9 @@ class Study:
         return compile_for(self.student.circuit, self.student.angles, self.chip)
 
     @cached_property
-    def test(self) -> np.ndarray:
-        """The numbers of the test texts."""
-        return split(self.experiment.source.corpus.labels, SPLIT_SEED)["test"]
-
-    @cached_property
     def subset(self) -> np.ndarray:
         """The numbers of the subset's texts: stratified, always the same ones for a size."""
-        return stratified(self.test, self.experiment.source.corpus.labels, self.settings.texts)
-
-    @cached_property
-    def inputs(self) -> np.ndarray:
-        """The encoder's angles of all texts, (N, n) in rad."""
-        import torch
-
-        from qdllm_utils.students.quantum import QuantumStudents
-
-        features = torch.tensor(self.experiment.embeddings(self.experiment.knobs.pooling))
-        classes = len(self.experiment.source.corpus.classes)
-        module = QuantumStudents(features.shape[1], classes, self.experiment.knobs, [self.settings.seed])
-        arrays = self.student.row.arrays
-        module.load_state_dict({k: torch.tensor(arrays[k])[None] for k in module.state_dict()})
-        with torch.no_grad():
-            return module.encode(features[None])[0].double().numpy()
-
-    @property
-    def student_key(self) -> str:
-        """The key of the student's row."""
-        return key_of(self.experiment.student_identity("quantum", self.settings.seed))
+        return stratified(self.subject.test, self.subject.labels, self.settings.texts)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -133,8 +78,7 @@ class Study:
         return {
             "kind": "simulated",
             "recipe": RECIPE,
-            "of": self.experiment.student_identity("quantum", self.settings.seed),
-            "data": self.experiment.data_identity,
+            **self.subject.identity,
             "chip": self.chip.digest,
             "texts": self.settings.texts,
             "shots": self.settings.shots,
@@ -142,7 +86,7 @@ class Study:
 
     def row(self) -> Row:
         """The study's row with its arrays, out of the store or computed now."""
-        store, label = self.experiment.store, f"simulated noise, {self.experiment.source.title}"
+        store, label = self.subject.store, f"simulated noise, {self.subject.title}"
         found = store.load(self.identity, arrays=True)
         if found is not None:
             return found
@@ -157,11 +101,11 @@ class Study:
 
     def simulate(self, student: Student) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Every condition and both curves."""
-        labels = self.experiment.source.corpus.labels
+        labels, all_inputs = self.subject.labels, self.subject.inputs
         rng = np.random.default_rng([self.settings.seed, self.settings.shots])
         ideal = NoisyCircuit(self.compiled, self.chip.noiseless())
         noisy = {fold: NoisyCircuit(self.compiled, self.chip, fold) for fold in FOLDS}
-        inputs = self.inputs[self.subset]
+        inputs = all_inputs[self.subset]
         parities, shots = self.compiled.parities, self.settings.shots
         known = measured_confusion(confusion_matrices(self.compiled, self.chip), shots, rng)
         exact = [ideal.probabilities(z) for z in inputs]
@@ -187,7 +131,7 @@ class Study:
             )
             for n in SHOT_CURVE
         }  # fmt: skip
-        truth, inputs_of_all = labels[self.test], self.inputs[self.test]
+        truth, inputs_of_all = labels[self.subject.test], all_inputs[self.subject.test]
         counter = Paired(student.head, student.bias, parities, shots, rng)
         by_error = {}
         for scale in ERROR_CURVE:
@@ -201,7 +145,7 @@ class Study:
             "median_error": float(np.median([self.chip.coupler(*pair).error for pair in pairs(self.compiled)])),
             "stages": self.compiled.stages,
             "line": self.compiled.line,
-            "layers": self.experiment.knobs.layers,
+            "layers": self.subject.layers,
             "error": {name: np.sqrt(np.mean((z[name] - z["ideal"]) ** 2, axis=0)).tolist() for name in CONDITIONS},
         }
         arrays = {f"z/{name}": values for name, values in z.items()}

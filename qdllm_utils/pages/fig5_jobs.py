@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from qdcircuits.ansatz import qdllm_circuit
 from qdcircuits.chip.counts import FOLDS, expectations
 from qdcircuits.chip.noise import shot_time
 from qdcircuits.cloud.ledger import Job, Ledger
@@ -17,8 +16,9 @@ from qdcircuits.cloud.waiting import Unfinished, summary
 from qdcircuits.errors import InputError
 from qdcircuits.export.openqasm import openqasm2
 from qdcircuits.export.reduction import without_dead_gates, without_final_cnots
-from qdllm_utils.pages.fig5 import Student, Study
+from qdllm_utils.pages.fig5 import Study
 from qdllm_utils.pages.fig5_checks import check_submission, kind_of, ledger_path, mitigation_of, shots_of
+from qdllm_utils.pages.fig5_students import Student
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.store import Row, Store
 
@@ -206,11 +206,7 @@ def replay(path: str | None, store: Store) -> list[Replay]:
 def stored_student(key: str, store: Store) -> Student | None:
     """A quantum student by its row's key."""
     row = store.find(key, arrays=True)
-    if row is None:
-        return None
-    knobs = row.identity["knobs"]
-    values = (row.arrays[name].astype(float) for name in ("angles", "head_weight", "head_bias"))
-    return Student(row, qdllm_circuit(knobs["qubits"], knobs["layers"]), *values)
+    return None if row is None else Student.of(row)
 
 
 def task_of(student: Student) -> str:
@@ -218,6 +214,6 @@ def task_of(student: Student) -> str:
     from qdllm_utils.config import TASKS
     from qdllm_utils.texts.sources import authors_fingerprint
 
-    fingerprint = student.row.identity["teacher"]["data"]["fingerprint"]
+    fingerprint = student.row.identity.get("teacher", {}).get("data", {}).get("fingerprint")
     known = {authors_fingerprint(task): task.title for task in TASKS.values()}
     return known.get(fingerprint, "other texts")

@@ -6,7 +6,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from qdllm_utils.config import TASKS
 from qdllm_utils.pages.fig5 import ERROR_CURVE, SHOT_CURVE
 from qdllm_utils.pages.fig5_paired import CONDITIONS
 from qdllm_utils.pages.fig5_views import Figure5, printed
@@ -43,7 +42,7 @@ def condition_figure(figure: Figure5) -> Any:
         axis.remove()
     axes[0, 0].set(ylabel="test texts with another class (%)")
     panels.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    if figure.parameters.demo:
+    if figure.demo:
         watermark(panels)
     return panels
 
@@ -60,7 +59,7 @@ def curves(figure: Figure5) -> Any:
     left.set(xscale="log", xlabel="shots a circuit", ylabel="accuracy, simulated noise", title="the subset")
     low, high = (paper.number(printed(f"{end} accuracy")) for end in ("lowest", "highest"))
     middle.axhspan(low, high, color="0.85", label="the paper's range on hardware")
-    classes = {len(TASKS[study.experiment.source.task].classes) for study in figure.studies}
+    classes = {study.subject.classes for study in figure.studies}
     for number in sorted(classes):
         middle.axhline(1 / number, linestyle=":", color="0.35")
     middle.set(
@@ -75,6 +74,6 @@ def curves(figure: Figure5) -> Any:
     for axis in (left, middle):
         axis.set_ylim(0, 1)
     panels.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    if figure.parameters.demo:
+    if figure.demo:
         watermark(panels)
     return panels

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import binomtest
 
-from qdllm_utils.config import TASKS, changed
+from qdllm_utils.config import changed
 from qdllm_utils.pages.controls_views import sentences
 from qdllm_utils.pages.fig5 import (
     ERROR_CURVE,
@@ -20,16 +20,15 @@ from qdllm_utils.pages.fig5 import (
 from qdllm_utils.pages.fig5_checks import check_study, check_submission, shots_of
 from qdllm_utils.pages.fig5_jobs import Replay, replay, submit_or_explain
 from qdllm_utils.pages.fig5_paired import MITIGATED
+from qdllm_utils.pages.fig5_students import Subject, Trained, saved_subject
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.show import origin, paper
 from qdllm_utils.show.html_table import DEMO, HTML, below, cell, head, line, table
-from qdllm_utils.show.tables import TEACHER_NAMES
 from qdllm_utils.texts.sources import Source
 
-TEXTS = {"demo": 8}  # texts of the subset that a chip is sent, by default
-OTHER_TEXTS = 40
+TEXTS, DEMO_TEXTS = 40, 8  # texts of the subset that a chip is sent, by default
 DEMO_QUBITS = 9  # exact noise takes half a second of CPU a circuit on 11 qubits, 16 times less on 9
 DEPTHS = (2, 11)  # layers at the scales of the authors' texts: of the released code, and of the paper's parameter count
 
@@ -44,38 +43,54 @@ class Figure5:
     replays: list[Replay]
     submission: str
 
+    @property
+    def demo(self) -> bool:
+        """Whether its numbers are no results; a user's own are."""
+        return self.parameters.demo and not self.parameters.values.get("model")
+
     def name(self, study: Study) -> str:
-        """Task and teacher, and the layers where the page has several."""
-        experiment = study.experiment
-        depths = {other.experiment.knobs.layers for other in self.studies}
-        layers = f", {experiment.knobs.layers} layers" if len(depths) > 1 else ""
-        return f"{experiment.source.title}, {TEACHER_NAMES.get(experiment.teacher, experiment.teacher)}{layers}"
+        """Texts and teacher (or model), and the layers where the page has several."""
+        subject = study.subject
+        layers = f", {subject.layers} layers" if len({other.subject.layers for other in self.studies}) > 1 else ""
+        return f"{subject.title}, {subject.source}{layers}"
 
 
 def figure5(parameters: Parameters) -> Figure5:
     """All studies that the parameters ask for, out of the store or computed; a submission only with `submit`."""
     check_submission(parameters)
-    scale, store = parameters.size, Store(refresh=parameters.refresh)
-    knobs = parameters.knobs
+    store = Store(refresh=parameters.refresh)
+    subjects: list[Subject] = []
+    if saved := saved_subject(parameters, store):
+        check_study(parameters, saved.qubits)
+        subjects.append(saved)
+    else:
+        subjects += trained_subjects(parameters, store)
+    small = parameters.demo and not saved
+    texts = parameters.texts or (DEMO_TEXTS if small else min(TEXTS, len(subjects[0].test)))
+    settings = Settings(texts, shots_of(parameters), parameters.seed, parameters.calibration)
+    studies = [Study(subject, settings) for subject in subjects]
+    rows = [study.row() for study in studies]
+    sent = [k for k, subject in enumerate(subjects) if subject.layers == subjects[0].layers]
+    submission = submit_or_explain([studies[k] for k in sent], [rows[k] for k in sent], parameters)
+    return Figure5(parameters, studies, rows, replay(parameters.ledger, store), submission)
+
+
+def trained_subjects(parameters: Parameters, store: Store) -> list[Trained]:
+    """A student of every task, teacher and depth asked for."""
+    scale, knobs = parameters.size, parameters.knobs
     if scale.name == "demo" and parameters.qubits is None:
         knobs = replace(knobs, qubits=DEMO_QUBITS)
     check_study(parameters, knobs.qubits)
     depths = [knobs.layers] if scale.name == "demo" or parameters.layers is not None else list(DEPTHS)
-    texts = parameters.texts or TEXTS.get(scale.name, OTHER_TEXTS)
-    settings = Settings(texts, shots_of(parameters), parameters.seed, parameters.calibration)
-    studies = [
-        Study(
+    return [
+        Trained(
             Experiment(Source(name, scale, parameters.data_dir), scale, teacher, replace(knobs, layers=layers), store),
-            settings,
+            parameters.seed,
         )
         for name in parameters.task_list
         for teacher in parameters.teachers
         for layers in depths
     ]
-    rows = [study.row() for study in studies]
-    sent = [k for k, study in enumerate(studies) if study.experiment.knobs.layers == depths[0]]
-    submission = submit_or_explain([studies[k] for k in sent], [rows[k] for k in sent], parameters)
-    return Figure5(parameters, studies, rows, replay(parameters.ledger, store), submission)
 
 
 def interval(right: int, texts: int) -> tuple[float, float]:
@@ -107,16 +122,14 @@ def accuracies(figure: Figure5) -> HTML:
     lowest, highest = printed("lowest accuracy"), printed("highest accuracy")
     chip = "the table given as calibration" if parameters.calibration else "the shipped table, which is synthetic"
     study = figure.studies[0]
-    differing = changed(parameters.preset, replace(study.experiment.knobs, layers=parameters.knobs.layers))
-    changes = "; changed: " + ", ".join(f"{k} = {v}" for k, v in differing.items()) if differing else ""
     notices = "; ".join(study.chip.notices[:3]) + ("; ..." if len(study.chip.notices) > 3 else "")
     notes = (
         f"All {first.result['test_texts']:,} test texts of the first line and those of the others, student seed "
         f"{parameters.seed}, {study.settings.shots:,} shots a circuit, simulated noise of a chip after {chip}"
         f"{f' ({notices})' if notices else ''}. Grey: the 95% Wilson interval of an accuracy. Flipped: the class "
         "differs from the exact circuit's, in grey how many lost and won the right one. Back: of the texts that noise "
-        "flips, those whose class a mitigation restores, in grey other texts that it flips instead. Preset "
-        f"{parameters.preset}{changes}. The paper: {lowest} to {highest} on {printed('test texts')}, "
+        "flips, those whose class a mitigation restores, in grey other texts that it flips instead. "
+        f"{made(figure)}. The paper: {lowest} to {highest} on {printed('test texts')}, "
         f"{printed('shots')} shots."
     )
     lines = []
@@ -132,7 +145,17 @@ def accuracies(figure: Figure5) -> HTML:
         lines.append([figure.name(study), *cells])
     heads = ["", "test texts", "exact circuit", "with noise", "flipped by shots", "flipped by noise"]
     heads += [f"back by: {name}" for name in ("readout mitigation", "extrapolation", "both")]
-    return table(notes, heads, rows_of(lines), figure.parameters.demo)
+    return table(notes, heads, rows_of(lines), figure.demo)
+
+
+def made(figure: Figure5) -> str:
+    """How the students were made."""
+    parameters, first = figure.parameters, figure.studies[0].subject
+    if not isinstance(first, Trained):
+        return f"The student is {first.source}, with {first.layers} layers"
+    differing = changed(parameters.preset, replace(first.experiment.knobs, layers=parameters.knobs.layers))
+    changes = "; changed: " + ", ".join(f"{k} = {v}" for k, v in differing.items()) if differing else ""
+    return f"Preset {parameters.preset}{changes}"
 
 
 def verdict(figure: Figure5) -> HTML:
@@ -140,8 +163,9 @@ def verdict(figure: Figure5) -> HTML:
     depths: dict[int, list[str]] = {}
     for study, row in zip(figure.studies, figure.rows, strict=True):
         ideal, noise = (100 * row.result["right"][name] / row.result["test_texts"] for name in ("ideal", "noise"))
-        task = TASKS[study.experiment.source.task]
-        told = f"{task.title.lower()} {ideal:.1f} to {noise:.1f}% (chance {100 / len(task.classes):.0f}%)"
+        subject = study.subject
+        title = subject.title.lower() if isinstance(subject, Trained) else subject.title
+        told = f"{title} {ideal:.1f} to {noise:.1f}% (chance {100 / subject.classes:.0f}%)"
         depths.setdefault(row.result["layers"], []).append(told)
     low, high = printed("lowest accuracy"), printed("highest accuracy")
     said = [
@@ -149,7 +173,7 @@ def verdict(figure: Figure5) -> HTML:
         for layers, told in depths.items()
     ]
     said.append(f"The paper prints {low} to {high} from a chip that nobody here has run; this is noise by a model.")
-    return sentences(said, figure.parameters.demo)
+    return sentences(said, figure.demo)
 
 
 def reached(row: Row, accuracy: float) -> str:
@@ -169,7 +193,7 @@ def conclusion(figure: Figure5) -> HTML:
         shots, noise = (result["flips"][name]["flipped"] for name in ("shots", "noise"))
         both = result["back"]["both"]
         where = [reached(row, value) for value in (high, low)]
-        chance = 1 / len(TASKS[study.experiment.source.task].classes)
+        chance = 1 / study.subject.classes
         last = list(result["by_error"].values())[-1]
         said.append(
             f"{figure.name(study)}: of {texts:,} texts shots flip {shots:,} and noise {noise:,}; readout mitigation "
@@ -181,7 +205,7 @@ def conclusion(figure: Figure5) -> HTML:
         f"To tell {high:.2%} from {low:.2%} with a power of 80% takes {texts_needed(high, low):,} texts in each of the "
         "two samples; the paper does not say how many it had."
     )
-    mark = DEMO if figure.parameters.demo else ""
+    mark = DEMO if figure.demo else ""
     return HTML("".join(f"<p>{html.escape(sentence)}</p>" for sentence in said) + mark)
 
 
@@ -196,7 +220,7 @@ def compilation(figure: Figure5) -> HTML:
         f"{depths} layers. Two-qubit gates as a chip counts them (an RZZ is two), depth in native gates. Every step "
         "leaves each <Z> as it was."
     )
-    return table(notes, ["", "two-qubit gates", "depth"], rows_of(lines), figure.parameters.demo)
+    return table(notes, ["", "two-qubit gates", "depth"], rows_of(lines), figure.demo)
 
 
 def replays(figure: Figure5) -> HTML:
@@ -249,4 +273,5 @@ def subset_sizes(figure: Figure5) -> HTML:
 def provenance_strip(figure: Figure5) -> HTML:
     """Where the rows come from: the simulations and the students."""
     rows = figure.rows + [study.student.row for study in figure.studies]
-    return origin.of_rows(rows, figure.studies[0].experiment.store, figure.parameters.scale)
+    own = bool(figure.parameters.values.get("model"))
+    return origin.of_rows(rows, figure.studies[0].subject.store, "of your own" if own else figure.parameters.scale)

@@ -77,11 +77,13 @@ def read_own_file(
     separator: str | None = None,
     encoding: str | None = None,
     unlabelled: bool = False,
+    to_train: bool = True,
 ) -> OwnTexts:
     """Read a user's file; an InputError says in one sentence what is wrong with it and what to do.
 
     text_column, label_column, separator, encoding: found where None. unlabelled: whether rows may have no label;
-    such rows are allowed anyway where the columns p_<class> give their probabilities.
+    such rows are allowed anyway where the columns p_<class> give their probabilities. to_train: whether a student is to
+    be trained on it, which needs two classes and some texts of each.
     """
     raw, notices = read_bytes(path)
     name = Path(path).name
@@ -96,7 +98,8 @@ def read_own_file(
         notices.append(f"Left out: {many(len(table.blank), 'empty row')} ({table.unit} {where}).")
     rows = read_rows(table, found.text, found.label, name, unlabelled)
     own = clean(rows, name, table, hashlib.sha256(raw).hexdigest())
-    checked_sizes(own)
+    if to_train:
+        checked_sizes(own)
     return replace(own, notices=tuple(notices) + own.notices)
 
 

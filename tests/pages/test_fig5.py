@@ -16,6 +16,7 @@ from qdllm_utils.pages.fig5 import Settings, Study, crossing, stratified, suppor
 from qdllm_utils.pages.fig5_checks import check_study, check_submission, shots_of
 from qdllm_utils.pages.fig5_jobs import RECORDED, jobs, replay, submit_or_explain
 from qdllm_utils.pages.fig5_paired import CONDITIONS, Paired, moments, tally
+from qdllm_utils.pages.fig5_students import Trained
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.store import Row, Store
@@ -44,7 +45,7 @@ def study(tmp_path_factory) -> Study:
     scale = SCALES["demo"]
     store = Store(tmp_path_factory.mktemp("store"), say=lambda _: None)
     small = Fixed(Source("hiding", scale), scale, "minilm", knobs("released", qubits=4), store)
-    return Study(small, Settings(texts=6, shots=2048))
+    return Study(Trained(small, 0), Settings(texts=6, shots=2048))
 
 
 def parameters(**changes) -> Parameters:
@@ -73,7 +74,7 @@ def test_a_study_is_marked_simulated_noise_and_comes_back_from_the_store(study):
     assert max(result["error"]["ideal"]) == 0 < max(result["error"]["shots"]) < 5 / np.sqrt(2048)
     noise, both = (np.linalg.norm(result["error"][name]) for name in ("noise", "both"))
     assert noise > np.linalg.norm(result["error"]["shots"]) and both < noise
-    assert result["test_texts"] == len(study.test) > 6 and result["flips"]["ideal"]["flipped"] == 0
+    assert result["test_texts"] == len(study.subject.test) > 6 and result["flips"]["ideal"]["flipped"] == 0
 
 
 def test_the_exact_circuits_right_texts_are_those_of_the_simulator_over_all_test_texts(study):
@@ -81,8 +82,8 @@ def test_the_exact_circuits_right_texts_are_those_of_the_simulator_over_all_test
 
     from qdcircuits.simulation import simulator
 
-    student, labels = study.student, study.experiment.source.corpus.labels[study.test]
-    angles = torch.tensor(study.inputs[study.test]), torch.tensor(student.angles)
+    student, labels = study.student, study.subject.labels[study.subject.test]
+    angles = torch.tensor(study.subject.inputs[study.subject.test]), torch.tensor(student.angles)
     exact = student.predict(simulator(student.circuit, "torch")(*angles).numpy())
     assert study.row().result["right"]["ideal"] == (exact == labels).sum()
 
@@ -91,7 +92,7 @@ def test_what_is_drawn_for_all_texts_have_the_mean_and_covariance_of_sampled_cou
     from qdcircuits.chip.counts import measured_confusion, sample
     from qdcircuits.chip.noise import NoisyCircuit, confusion_matrices
 
-    inputs, rng = study.inputs[:3], np.random.default_rng(0)
+    inputs, rng = study.subject.inputs[:3], np.random.default_rng(0)
     circuit = NoisyCircuit(study.compiled, study.chip, precision=np.float64)
     counter = Paired(study.student.head, study.student.bias, study.compiled.parities, 1024, rng)
     mean, covariance = moments(circuit, inputs, counter.above)
@@ -111,9 +112,9 @@ def test_what_is_drawn_for_all_texts_have_the_mean_and_covariance_of_sampled_cou
     noisy = {fold: NoisyCircuit(study.compiled, study.chip, fold) for fold in (1, 3, 5)}
     ideal = NoisyCircuit(study.compiled, study.chip.noiseless())
     classes = Paired(study.student.head, study.student.bias, study.compiled.parities, 10**9, rng).classes(
-        ideal, noisy, study.inputs, known
+        ideal, noisy, study.subject.inputs, known
     )
-    table = sample(noisy[1].probabilities(study.inputs[0]), 10**8, rng)
+    table = sample(noisy[1].probabilities(study.subject.inputs[0]), 10**8, rng)
     assert classes["noise"][0] == study.student.predict(expectations(table, study.compiled.parities))
     better = study.student.predict(expectations(without_confusion(table, known), study.compiled.parities))
     assert classes["readout mitigated"][0] == better
@@ -163,12 +164,12 @@ def test_submission_sends_the_circuits_and_the_replay_reads_them(study, monkeypa
     monkeypatch.setenv("QDLLM_QUAFU_TOKEN", TOKEN)
     monkeypatch.setattr("time.sleep", lambda _: None)
     path = str(tmp_path / "ledger.jsonl")
-    store, row = study.experiment.store, study.row()
+    store, row = study.subject.store, study.row()
     store.save(study.student.row)
     with serving(StandIn(waiting=0)) as url:
         submit_or_explain([study], [row], parameters(submit=True, ledger=path, url=url))
     (found,) = replay(path, store)
-    assert found.source == "stand-in" and found.texts == 6 and found.key == study.student_key
+    assert found.source == "stand-in" and found.texts == 6 and found.key == study.student.row.key
     assert np.abs(found.z - row.arrays["z/ideal"]).max() < 5 / np.sqrt(2048)
     right = (study.student.predict(row.arrays["z/ideal"]) == row.arrays["labels"]).sum()
     assert found.ideal_right == right and found.mitigated == {}
@@ -179,9 +180,9 @@ def test_a_chips_counts_are_mitigated_when_asked_and_the_tasks_are_said(study, m
 
     monkeypatch.setenv("QDLLM_QUAFU_TOKEN", TOKEN)
     monkeypatch.setattr("time.sleep", lambda _: None)
-    own = Study(study.experiment, replace(study.settings, table=str(SHIPPED)))
+    own = Study(study.subject, replace(study.settings, table=str(SHIPPED)))
     row, path = own.row(), str(tmp_path / "ledger.jsonl")
-    study.experiment.store.save(own.student.row)
+    study.subject.store.save(own.student.row)
     asked = {"ledger": path, "calibration": str(SHIPPED), "mitigation": "both", "shots": 10_240}
     with refused("needs the chip's calibration table"):
         submit_or_explain([own], [row], parameters(mitigation="both"))
@@ -194,7 +195,7 @@ def test_a_chips_counts_are_mitigated_when_asked_and_the_tasks_are_said(study, m
         said = submit_or_explain([own], [row], parameters(submit=True, url=url, **asked))
     assert {task["qasm"] for task in stand_in.accepted.values()} == set(written.values())
     assert "3 tasks wait" in said and "of 20 tasks 20 done" in said
-    (found,) = replay(path, study.experiment.store)
+    (found,) = replay(path, study.subject.store)
     assert set(found.mitigated) == {"readout", "extrapolation", "both"}
     ledger = Ledger.open(path)
     names = [job.name for job in jobs(own, row)]
@@ -203,7 +204,7 @@ def test_a_chips_counts_are_mitigated_when_asked_and_the_tasks_are_said(study, m
     assert errors[1] < errors[0] / 2  # the stand-in's chip has readout errors alone
     other = tmp_path / "other.csv"
     other.write_text(SHIPPED.read_text().replace("62.31", "62.32"))
-    third = Study(study.experiment, replace(study.settings, table=str(other)))
+    third = Study(study.subject, replace(study.settings, table=str(other)))
     with serving(stand_in) as url, refused("was begun with"):
         changed = asked | {"calibration": str(other)}
         submit_or_explain([third], [third.row()], parameters(submit=True, url=url, **changed))
