@@ -12,6 +12,7 @@ from qdcircuits.ansatz import qdllm_circuit
 from qdcircuits.drawing_roles import draw_roles
 from qdllm_utils.config import TASKS, knobs
 from qdllm_utils.pages.anatomy import DRAWS, SMALL, Study
+from qdllm_utils.pages.controls_views import sentences
 from qdllm_utils.show import origin
 from qdllm_utils.show.html_table import DEMO, HTML, cell, group, line, table
 from qdllm_utils.show.plots import style, watermark
@@ -25,6 +26,16 @@ ANSATZ_NAMES = {
     "hardware_efficient": "hardware-efficient",
     "strongly_entangling": "strongly entangling",
 }
+
+
+def answer_box(study: Study) -> HTML:
+    """How many of the angles matter, in one sentence."""
+    last, own = study.row.result["depths"][-1], study.row.result["untouched"]
+    layers = f"{last['layers']} layer{'s' if last['layers'] > 1 else ''}"
+    said = f"Of the {last['weights']:,} angles of {layers} {last['dead']} are dead, {last['independent']} independent"
+    if own:
+        said += f"; no trained angle reaches output {', '.join(own)} of {study.knobs.qubits}"
+    return sentences([f"{said}."], demo=False)
 
 
 def counts_table(study: Study) -> HTML:

@@ -192,23 +192,33 @@ def held(experiment: Experiment, row: Row) -> dict[str, np.ndarray]:
 
 
 def conclusions(stored: Stored) -> list[str]:
-    """For each task and student: the smallest other model that validation puts level with it, and its test accuracy."""
-    return [smallest(panel, family) for panel in stored.panels for family in FAMILIES[:2]]
+    """One sentence in all, then for each task and student the smallest other model that is level on validation."""
+    pairs = [(panel, family) for panel in stored.panels for family in FAMILIES[:2]]
+    ratios = [student.stored_bytes / other.stored_bytes for student, other in (level(*pair) for pair in pairs) if other]
+    summary = f"In {len(ratios)} of {len(pairs)} cases a classical entry is level with QD-LLM on validation"
+    if ratios:
+        summary += f"; the smallest stores {min(ratios):.0f} to {max(ratios):.0f} times fewer bytes"
+    return [f"{summary}.", *(smallest(*pair) for pair in pairs)]
 
 
-def smallest(panel: Panel, family: str) -> str:
-    """One student, float32, against everything that is not quantum."""
+def level(panel: Panel, family: str) -> tuple[Entry, Entry | None]:
+    """A student, and the smallest entry without a circuit that is as good on validation; None where there is none."""
     student = next(entry for entry in panel.entries if entry.family == family)
-    level = [
+    found = [
         entry
         for entry in panel.entries
         if not entry.family.startswith("QD-LLM") and entry.mean("validation") >= student.mean("validation")
     ]
+    return student, min(found, key=lambda entry: entry.stored_bytes, default=None)
+
+
+def smallest(panel: Panel, family: str) -> str:
+    """One student, float32, against everything that is not quantum."""
+    student, other = level(panel, family)
     right = f"{100 * student.mean('acc'):.1f}% of the test texts"
     start = f"{panel.title}: {family} stores {student.stored_bytes:,} bytes for {right}"
-    if not level:
+    if other is None:
         return f"{start}; no classical entry is level with it on validation."
-    other = min(level, key=lambda entry: entry.stored_bytes)
     return (
         f"{start}; the smallest classical entry that is level with it on validation, {other.title}, stores "
         f"{other.stored_bytes:,} bytes for {100 * other.mean('acc'):.1f}%."

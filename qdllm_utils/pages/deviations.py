@@ -1,14 +1,19 @@
 """The paper, its released code and this project side by side, and what a choice is worth where it is a switch."""
 
 from dataclasses import dataclass, field, replace
-from statistics import mean
 from typing import Any
 
+import numpy as np
+
 from qdllm_utils.config import PRESETS, TASKS
+from qdllm_utils.pages.controls_views import sentences
+from qdllm_utils.pages.splits_views import signed
 from qdllm_utils.pages.table7 import named
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Experiment
+from qdllm_utils.runs.statistics import Difference, by_text, compared
 from qdllm_utils.runs.store import Row, Store
+from qdllm_utils.runs.tuning import predictions
 from qdllm_utils.show import paper
 from qdllm_utils.show.html_table import HTML, below, cell, table
 from qdllm_utils.show.tables import measured
@@ -138,11 +143,12 @@ def choices() -> list[Choice]:
 
 @dataclass(frozen=True)
 class Effects:
-    """base: rows of the preset `paper` by task; switched: by choice (or preset) and task."""
+    """base: rows of the preset `paper` by task; switched: by choice (or preset) and task; labels: of the test texts."""
 
     parameters: Parameters
     base: dict[str, list[Row]]
     switched: dict[tuple[str, str], list[Row]]
+    labels: dict[str, np.ndarray]
     store: Store
 
     @property
@@ -150,10 +156,23 @@ class Effects:
         """Every row, for the provenance strip."""
         return [row for rows in (*self.base.values(), *self.switched.values()) for row in rows]
 
-    def of(self, name: str, task: str) -> list[float]:
-        """Accuracy with a switch less that of the preset `paper`, seed by seed."""
-        pairs = zip(self.switched[name, task], self.base[task], strict=True)
-        return [row.result["acc"] - base.result["acc"] for row, base in pairs]
+    def of(self, name: str, task: str) -> Difference:
+        """Accuracy with a switch less that of the preset `paper` in points; one family: everything that is switched."""
+        first, second = (predictions(rows) for rows in (self.switched[name, task], self.base[task]))
+        return compared(by_text(first, second, self.labels[task]), len(self.switched))
+
+    @property
+    def answer(self) -> str:
+        """How many of the switches matter and which does most, in one sentence."""
+        switches = [choice.name for choice in choices() if choice.switch]
+        found = {(name, task): self.of(name, task) for name in switches for task in self.base}
+        certain = sum(each.verdict != "inconclusive" for each in found.values())
+        name, task = max(found, key=lambda pair: abs(found[pair].mean))
+        return (
+            f"Of {len(found)} effects of a single choice on accuracy {certain} {'is' if certain == 1 else 'are'} "
+            f"certain; the largest is that of {name}, {signed(found[name, task])} points on "
+            f"{TASKS[task].title.lower()}."
+        )
 
 
 def measure(parameters: Parameters) -> Effects:
@@ -161,6 +180,7 @@ def measure(parameters: Parameters) -> Effects:
     store, scale = Store(refresh=parameters.refresh), parameters.size
     base: dict[str, list[Row]] = {}
     switched: dict[tuple[str, str], list[Row]] = {}
+    labels = {}
     for task in MEASURED_ON[:1] if scale.generated else MEASURED_ON:
         plain = Experiment(Source(task, scale, parameters.data_dir), scale, parameters.teacher, PRESETS["paper"], store)
         runs = {
@@ -169,21 +189,23 @@ def measure(parameters: Parameters) -> Effects:
             if choice.switch
         }
         runs |= {preset: replace(plain, asked=knobs) for preset, knobs in PRESETS.items() if preset != "paper"}
+        labels[task] = plain.test_labels()
         store.say = named(f"{task}, preset paper")
         base[task] = plain.student_rows(("quantum",), parameters.seed_list)["quantum"]
         for name, experiment in runs.items():
             store.say = named(f"{task}, {name}")
             switched[name, task] = experiment.student_rows(("quantum",), parameters.seed_list)["quantum"]
-    return Effects(parameters, base, switched, store)
+    return Effects(parameters, base, switched, labels, store)
+
+
+def answer_box(effects: Effects) -> HTML:
+    """The sentence."""
+    return sentences([effects.answer], effects.parameters.demo)
 
 
 def effect_words(effects: Effects, name: str) -> list[str]:
-    """'hiding −0.0123 ± 0.0045', 'thematic ...' of a switch."""
-    parts = []
-    for task in effects.base:
-        values = effects.of(name, task)
-        parts.append(f"{task} {mean(values):+.4f} {measured(values)[1]}".strip())
-    return parts
+    """'hiding -1.2 [-2.0, -0.4]', 'thematic ...' of a switch."""
+    return [f"{task} {signed(effects.of(name, task))}" for task in effects.base]
 
 
 def choices_table(effects: Effects) -> HTML:
@@ -207,6 +229,6 @@ def caption(effects: Effects) -> str:
     whole = "; ".join(f"{name}: {', '.join(effect_words(effects, name))}" for name in PRESETS if name != "paper")
     return (
         f"The last column: test accuracy of QD-LLM with that one switch less that of preset paper ({starts}), paired "
-        f"over {len(parameters.seed_list)} student seeds, mean ± standard deviation; teacher "
-        f"{shown_name(parameters.teacher)}. All switches of a preset at once: {whole}."
+        f"over {len(parameters.seed_list)} student seeds, in points, interval over seeds and texts at 0.05 / "
+        f"{len(effects.switched)}; teacher {shown_name(parameters.teacher)}. All switches of a preset at once: {whole}."
     )

@@ -16,7 +16,7 @@ from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.statistics import Difference, by_text, compared
 from qdllm_utils.runs.store import Row, Store
-from qdllm_utils.runs.tuning import Arm, train
+from qdllm_utils.runs.tuning import Arm, predictions, train
 from qdllm_utils.texts.few_labels import STATES, FewLabels
 from qdllm_utils.texts.pretrained import EMBEDDERS
 from qdllm_utils.texts.sources import Source
@@ -127,7 +127,5 @@ def students_of(taught: Experiment, draw: int, size: int) -> dict[str, Row]:
 
 def right(rows: list[Row], truth: np.ndarray) -> np.ndarray:
     """Whether each row is right on each test text, (draws, N)."""
-    from qdllm_utils.learning.metrics import unpacked
-
-    predicted = np.stack([unpacked(row.result["predicted"]) for row in rows])
+    predicted = predictions(rows)
     return by_text(predicted, np.full_like(predicted, -1), truth) > 0

@@ -6,9 +6,11 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.patches import FancyBboxPatch
 
-from qdcircuits.ansatz import layer_weights, qdllm_circuit
+from qdcircuits.ansatz import Circuit, layer_weights, qdllm_circuit
 from qdllm_utils.config import Knobs
+from qdllm_utils.pages.controls_views import sentences
 from qdllm_utils.show import plots
+from qdllm_utils.show.html_table import HTML
 
 WIDTH, HEIGHT = 2.1, 1.05
 SCALING_WORDS = {"minmax": "rows to 0…10 rad", "tanh": "π/2 (1 + tanh z)"}
@@ -91,6 +93,27 @@ def draw(knobs: Knobs, dimension: int = 768, classes: int = 2) -> Any:
     axis.set(xlim=(-1.4, 16.6), ylim=(-1.3, 3.8), aspect="equal")
     axis.axis("off")
     return figure
+
+
+def answer_box(knobs: Knobs, dimension: int, classes: int) -> HTML:
+    """What is trained, in one sentence."""
+    circuit = qdllm_circuit(knobs.qubits, knobs.layers)
+    first, last = (dimension + 1) * circuit.n_inputs, (circuit.n_qubits + 1) * classes
+    said = (
+        f"The student trains {first + circuit.n_weights + last:,} numbers: {first:,} in its first linear layer, "
+        f"{circuit.n_weights:,} angles, {last:,} in its last; teacher and embedder are frozen."
+    )
+    return sentences([said], demo=False)
+
+
+def circuit_sentence(circuit: Circuit) -> HTML:
+    """How large a circuit is, in one sentence."""
+    two = sum(len(gate.wires) == 2 for gate in circuit.gates)
+    said = (
+        f"The circuit has {circuit.n_qubits} qubits, {circuit.n_weights:,} trained angles and {len(circuit.gates):,} "
+        f"gates, {two:,} of them on two qubits."
+    )
+    return sentences([said], demo=False)
 
 
 def half_size(name: str) -> Point:

@@ -130,7 +130,7 @@ def verdict(related: Related) -> tables.HTML:
         f"the difference of accuracies, paired over {seeds} seed{'s' if seeds > 1 else ', which gives none'}). "
     )
     shown = f"<strong>{html.escape(text)}</strong>{html.escape(' '.join(lines))}{badge(related)}"
-    return tables.HTML(f'<div class="qd-verdict">{shown}</div>', verdicts=[f"{text}{' '.join(lines)}"])
+    return tables.HTML(f'<div class="qd-verdict">{shown}</div>', verdicts=[text.strip(), *lines])
 
 
 def badge(related: Related) -> str:

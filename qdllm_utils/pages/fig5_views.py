@@ -159,7 +159,7 @@ def made(figure: Figure5) -> str:
 
 
 def verdict(figure: Figure5) -> HTML:
-    """A sentence a depth: what each task's accuracy is on the exact circuit and on the simulated chip."""
+    """One sentence in all, then one a depth: each task's accuracy on the exact circuit and on the simulated chip."""
     depths: dict[int, list[str]] = {}
     for study, row in zip(figure.studies, figure.rows, strict=True):
         ideal, noise = (100 * row.result["right"][name] / row.result["test_texts"] for name in ("ideal", "noise"))
@@ -168,12 +168,26 @@ def verdict(figure: Figure5) -> HTML:
         told = f"{title} {ideal:.1f} to {noise:.1f}% (chance {100 / subject.classes:.0f}%)"
         depths.setdefault(row.result["layers"], []).append(told)
     low, high = printed("lowest accuracy"), printed("highest accuracy")
-    said = [
+    said = [summary(figure)]
+    said += [
         f"With {layers} layers the simulated noise of a chip takes the accuracy from {', '.join(told)}."
         for layers, told in depths.items()
     ]
     said.append(f"The paper prints {low} to {high} from a chip that nobody here has run; this is noise by a model.")
     return sentences(said, figure.demo)
+
+
+def summary(figure: Figure5) -> str:
+    """What the noise costs at each depth, in one sentence."""
+    losses: dict[int, list[float]] = {}
+    for row in figure.rows:
+        ideal, noise = (100 * row.result["right"][name] / row.result["test_texts"] for name in ("ideal", "noise"))
+        losses.setdefault(row.result["layers"], []).append(noise - ideal)
+    told = " and ".join(
+        f"{min(each):+.1f} points" + (f" to {max(each):+.1f}" if len(each) > 1 else "") + f" with {layers} layers"
+        for layers, each in losses.items()
+    )
+    return f"No chip was touched; the simulated noise of one changes the accuracy by {told}."
 
 
 def reached(row: Row, accuracy: float) -> str:

@@ -76,6 +76,7 @@ def answers(headline: Headline) -> list[str]:
         if cell and probe
     )
     made = [
+        summary(headline, reader, counts),
         f"Is the paper's accuracy reached? With tuned training, on frozen states of {READERS.get(reader, reader)}, "
         f"QD-LLM is {counts} of {len(tasks)} tasks ({numbers}).",
         f"Does the circuit help? {against(headline.circuit, reader, 'itself with a plain cosine for the circuit')} "
@@ -109,6 +110,19 @@ def answers(headline: Headline) -> list[str]:
             f"{READERS.get(ladder.reader, ladder.reader)}: {steps}. Against the student of {first}: {told}."
         )
     return made
+
+
+def summary(headline: Headline, reader: str, counts: str) -> str:
+    """The answer in one sentence; counts: on how many tasks QD-LLM is above, level with and below the paper."""
+    ahead = [
+        sum(each.verdict == "ahead" for (_, name), each in found.items() if name == reader)
+        for found in (headline.circuit, headline.probe)
+    ]
+    return (
+        f"On states of {READERS.get(reader, reader)} tuned QD-LLM is against the paper's accuracy {counts} of "
+        f"{len(headline.teachers)} tasks; its circuit helps on {ahead[0]} of them, and it beats a linear probe on "
+        f"{ahead[1]}."
+    )
 
 
 def against(differences: dict[tuple[str, str], Difference], reader: str, other: str) -> str:

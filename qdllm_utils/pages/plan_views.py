@@ -28,7 +28,7 @@ def sentence(plan: Plan) -> HTML:
         f"card: {quantum.cpu_hours:,.1f} core hours, from measured epochs. First, {title(plan.stages[0].name)} with "
         "the embeddings and QD-LLM: one whole column of Tables 4 to 6 before anything large is fetched."
     )
-    return HTML(f'<div class="qd-verdict"><strong>Plan.</strong> {escaped(text)}</div>')
+    return HTML(f'<div class="qd-verdict"><strong>Plan.</strong> {escaped(text)}</div>', verdicts=[text])
 
 
 def plan_table(plan: Plan) -> HTML:

@@ -33,7 +33,7 @@ def answers(found: Splits) -> list[str]:
     """A sentence for each of the first page's comparisons, over all tasks, on the last reader asked for."""
     tasks, readers = tasks_and_readers(found)
     reader = readers[-1]
-    made = []
+    made = [summary(found, tasks, reader)]
     for name in ("paper", "cosine", "linear", "reader"):
         shown = [
             (task, found.differences[task, reader, name]) for task in tasks if (task, reader, name) in found.differences
@@ -54,6 +54,17 @@ def answers(found: Splits) -> list[str]:
     )
     made.append(f"From split to split (and seed to seed) QD-LLM's accuracy has a standard deviation of {spread}.")
     return made
+
+
+def summary(found: Splits, tasks: list[str], reader: str) -> str:
+    """How many tasks have a certain difference over the splits, in one sentence."""
+    words = []
+    for name in ("paper", "cosine", "linear"):
+        known = [found.differences[task, reader, name] for task in tasks if (task, reader, name) in found.differences]
+        if known:
+            ahead, behind = (sum(each.verdict == word for each in known) for word in ("ahead", "behind"))
+            words.append(f"{reference(name, '')} on {ahead} of {len(known)} (behind on {behind})")
+    return f"Over {found.splits} random splits QD-LLM is certainly ahead of {', of '.join(words)} tasks."
 
 
 def answer_box(found: Splits) -> HTML:

@@ -60,7 +60,7 @@ def headline(study: Study) -> HTML:
     )
     shown = f'<div class="qd-verdict"><strong>{escaped(title)}</strong> {escaped(text)} {escaped(deep)}</div>'
     mark = DEMO if study.parameters.demo else ""
-    return HTML(shown + mark, verdicts=[f"{title} {text}", deep])
+    return HTML(shown + mark, verdicts=[title, text, deep])
 
 
 def layers(written: Written) -> int:

@@ -112,4 +112,6 @@ def verdict(texts: dict[str, TaskTexts], demo: bool) -> Verdict:
         f"the average length printed for {task} ({printed['length'][task]}) is that of {belongs or 'none'}"
         for task, belongs in swapped
     )
-    return Verdict(NOT, f"only training files were released ({', '.join(parts)}){'; ' + lengths if lengths else ''}.")
+    why = f"only training files were released ({', '.join(parts)}){'; ' + lengths if lengths else ''}."
+    short = f"only training files were released, and {len(swapped)} of {len(texts)} printed lengths are another task's."
+    return Verdict(NOT, why, short)

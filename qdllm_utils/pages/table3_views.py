@@ -186,10 +186,11 @@ def verdict(counts: Counts) -> Verdict:
     least = round(paper.interval(printed)[0]) - ours
     layers, qubits = LAYERS["paper's count"], int(paper.text("qubits"))
     linear = counts.quantum[layers, 2].trained - layers * layer_weights(qubits)
+    short = f"{why}; {' and '.join(misses)} share one number, {printed}, that no model found has."
     why += (
         f" ({ranks}); {' and '.join(misses)} share one "
         f"number, {printed}, and the nearest model, without pooler and classifier, has {ours:,} ({millions(ours)}), "
         f"{least:,} too few: with BERT's pooler it is far above it, and with the {linear:,} parameters of QD-LLM's two "
         "linear layers on top it would be met, but nothing says that this was counted"
     )
-    return Verdict(NOT, f"{why}.")
+    return Verdict(NOT, f"{why}.", short)

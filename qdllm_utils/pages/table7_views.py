@@ -16,6 +16,7 @@ from qdllm_utils.show.verdicts import (
     NOT,
     UNTRIED,
     Verdict,
+    few,
     interval,
     judge,
     overall_status,
@@ -119,19 +120,23 @@ def loss_verdict(ablation: Ablation) -> Verdict:
     """Whether the full loss beats each of its terms, as Table 7 says."""
     if is_demo(ablation):
         return Verdict(UNTRIED, DEMO_WHY)
-    parts, beaten = [], True
+    parts, words, beaten = [], [], True
     for name in ("ce", "kl", "js"):
         values = difference(ablation, name)
         low, high = interval(values)
         beaten &= high < 0
         word = "below" if high < 0 else "above" if low > 0 else "not to be told from"
+        words.append(f"{LOSSES[name].title} {word}")
         parts.append(
             f"{LOSSES[name].title} alone is {word} it ({100 * mean(values):+.1f} points, 95% interval over seeds "
             f"{100 * low:+.1f} to {100 * high:+.1f})"
         )
     claim = "beside the full loss, " + ", ".join(parts) + "; in the paper all three are below it"
     if set(ablation.names) != set(PAPER_TEACHERS) or ablation.parameters.size.twins:
-        return Verdict(UNTRIED, f"{stand_ins(ablation.names)}; {claim}.")
+        short = (
+            f"with {few(ablation.names)} for the five LLMs, against the full loss: {', '.join(words)} it; in the paper "
+        )
+        return Verdict(UNTRIED, f"{stand_ins(ablation.names)}; {claim}.", f"{short}all three are below it.")
     statuses = [
         judge(ablation.values(name, m), paper.loss(name, m) or "")
         for name in ("ce", "kl", "js", "all")
@@ -226,6 +231,7 @@ def teacher_verdict(ablation: Ablation) -> Verdict:
         return Verdict(
             UNTRIED,
             f"{stand_ins(ablation.names)}; QD-LLM's mean accuracy over {len(ablation.tasks)} of 3 tasks: {shown}.",
+            f"QD-LLM taught by {shown} (mean over {len(ablation.tasks)} of 3 tasks).",
         )
     statuses = [
         judge(ablation.values("all", metric, [task], [name]), paper.teacher(task, name, metric) or "")

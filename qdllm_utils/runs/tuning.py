@@ -47,6 +47,13 @@ class Arm:
         return title if self.distilled else f"{title}, CE alone"
 
 
+def predictions(rows: list[Row]) -> np.ndarray:
+    """The class of each row and test text, (rows, N)."""
+    from qdllm_utils.learning.metrics import unpacked
+
+    return np.stack([unpacked(row.result["predicted"]) for row in rows])
+
+
 @dataclass(frozen=True)
 class Outcome:
     """An arm's rows, one a seed; tried: the mean validation accuracy of each value (rate, scaling, C) tried."""
@@ -64,9 +71,7 @@ class Outcome:
     @cached_property
     def predicted(self) -> np.ndarray:
         """The class of each seed and test text, (S, N)."""
-        from qdllm_utils.learning.metrics import unpacked
-
-        return np.stack([unpacked(row.result["predicted"]) for row in self.rows])
+        return predictions(self.rows)
 
     @property
     def validation(self) -> float:

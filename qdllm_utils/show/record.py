@@ -20,8 +20,8 @@ written by `python -m qdllm_utils.report` from the records beside the executed n
 """
 FINDINGS = """# What was found
 
-One sentence or more from each page, computed there from its rows and ordered by what a reader would ask; the page has
-the numbers, their spread and where they come from. What a verdict means: *reproduced*, a printed value is met to its
+The first sentence of each page, computed there from its rows and ordered by what a reader would ask; the page has the
+numbers, their spread and where they come from. What a verdict means: *reproduced*, a printed value is met to its
 last digit; *within interval*, the 95% interval of our mean holds it; *not reproduced*, neither; *not attempted*, what
 ran is not what the paper ran, so nothing can be held against its digits; *inconclusive*, the interval of a difference
 holds 0 ({doc}`protocol`).
@@ -38,12 +38,14 @@ FIGURE = (
 # A record without keys: the page was run before records kept them, and has not been run again since.
 EARLIER = " (run with an earlier version: the reader is MiniLM, the interval over seeds only)"
 QUESTIONS = {
+    "What is it?": ("fig1", "fig2"),
     "Does it work?": ("headline", "splits", "table4", "table5", "table6", "fig4", "table7"),
     "Does the circuit help?": ("controls", "few_labels", "designs", "surrogate", "anatomy"),
     "Is it small and fast?": ("table3", "bytes", "fig3", "timing"),
     "Does a better teacher, or a better reader of the text, help?": ("ceiling", "table8", "features"),
     "Does it run on hardware?": ("fig5", "table2"),
     "Do the paper's numbers agree with each other, and with its code?": ("audit", "table1", "deviations"),
+    "What would the paper's scale take?": ("plan",),
 }
 
 
@@ -120,7 +122,10 @@ def page(executed: Path) -> str:
 
 
 def findings(executed: Path) -> str:
-    """The page of findings, in Markdown, from the records of a folder of executed notebooks; a demo finds nothing."""
+    """The page of findings, in Markdown: of each page its first sentence, from the records of executed notebooks.
+
+    A demo finds nothing.
+    """
     records = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(executed.glob("*.json"))}
     links = {name: f"{{doc}}`{title(executed / f'{name}.ipynb')} <executed/{name}>`" for name in records}
     told = [name for name, row in records.items() if row["findings"] and not row["demo"]]
@@ -131,8 +136,10 @@ def findings(executed: Path) -> str:
         if shown:
             lines += [f"## {question}", ""]
         for name in shown:
-            lines += [f"**{links[name]}**{'' if 'keys' in records[name] else EARLIER}", ""]
-            lines += [*(f"- {sentence}" for sentence in records[name]["findings"]), ""]
+            earlier = "" if "keys" in records[name] else EARLIER
+            lines.append(f"* **{links[name]}** {records[name]['findings'][0]}{earlier}")
+        if shown:
+            lines.append("")
     silent = [links[name] for name, row in records.items() if not row["findings"]]
     demos = [links[name] for name, row in records.items() if row["findings"] and row["demo"]]
     ending = f"Shown at demo scale so far, which finds nothing: {', '.join(demos)}.\n" if demos else ""

@@ -27,10 +27,11 @@ DEMO_WHY = "the demo scale uses generated texts and small stand-ins; nothing in 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A verdict and why, in one sentence."""
+    """A verdict and why, in one sentence. short: the same in fewer words, for the page of findings."""
 
     status: str
     why: str
+    short: str = ""
 
     def __str__(self) -> str:
         """'Not attempted: the demo scale ...'."""
@@ -38,7 +39,8 @@ class Verdict:
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         text = f'<div class="qd-verdict"><strong>{self.status.capitalize()}:</strong> {html.escape(self.why)}</div>'
-        return HTML(text, verdicts=[str(self)])._repr_mimebundle_()
+        short = [f"{self.status.capitalize()}: {self.short}"] if self.short else []
+        return HTML(text, verdicts=[*short, str(self)])._repr_mimebundle_()
 
 
 def interval(values: list[float]) -> tuple[float, float]:
@@ -76,6 +78,11 @@ def stand_ins(names: list[str]) -> str:
     return f"the printed values belong to five LLMs, which need the scale paper, and stand-ins ran here ({shown})"
 
 
+def few(names: list[str]) -> str:
+    """'MiniLM and MPNet'."""
+    return " and ".join(TEACHER_NAMES.get(name, name) for name in names)
+
+
 def is_real(run: TeacherRun) -> bool:
     """Whether a run's teacher is one of the paper's LLMs and no twin of it."""
     return run.name in PAPER_TEACHERS and not run.teacher.identity["pretraining_steps"]
@@ -111,8 +118,10 @@ def compression(comparison: Comparison) -> Verdict:
     if not real:
         status = UNTRIED
         order = "the same place" if place == papers_place else "another place"
-        why = f"{stand_ins([run.name for run in comparison.runs])}; with them {claim}, {order}."
-        return Verdict(status, why)
+        names = [run.name for run in comparison.runs]
+        short = f"with {few(names)} for the five LLMs QD-LLM is {PLACES[place]} of five, in the paper "
+        short += f"{PLACES[papers_place]}."
+        return Verdict(status, f"{stand_ins(names)}; with them {claim}, {order}.", short)
     statuses = [
         judge([row.result[metric] for row in run.students[student]], text)
         for run in real

@@ -110,9 +110,9 @@ def test_headline_tells_the_rows_numbers_and_counts_only_cosines(study):
     one["error"] = [0.003, 0.019, 0.021, 0.0]
     sine = (study.chosen.table.digits(1)[0][0] == 2).any()
     shown = surrogate_views.headline(study)
-    first, deep = shown.facts["verdicts"]
+    title, first, deep = shown.facts["verdicts"]
     cosines = sum((study.chosen.table.digits(output)[0][0] < 2).all() for output in (0, 1, 3))
-    assert f"{cosines} of 4 outputs are almost one product of cosines" in first
+    assert f"{cosines} of 4 outputs are almost one product of cosines" in title
     assert ("with a sine" in first) == (cosines < 3) and (not sine or cosines < 3)
     assert "3 of 4 are within 0.02" in first and "off at most: ⟨Z2⟩ by 0.021" in first
     assert f"same for {one['same_class']:.1%}" in first and "outputs hardly change" in deep

@@ -6,9 +6,11 @@ from dataclasses import replace
 from statistics import mean, stdev
 
 import matplotlib
+import numpy as np
 import pytest
 
 from qdllm_utils.config import CHOSEN, PRESETS, SCALES, TASKS, knobs
+from qdllm_utils.learning.metrics import packed
 from qdllm_utils.pages import deviations, table7, table7_views
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs import jobs
@@ -19,7 +21,7 @@ from qdllm_utils.texts.sources import Source
 from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
 
 matplotlib.use("agg")
-SEEDS = 3
+SEEDS, TEXTS = 3, 100  # all test texts are of the first class
 PROVENANCE = {
     "source": "measured",
     "date": "2026-01-02T03:04:05+00:00",
@@ -59,6 +61,7 @@ def save(task: str, teacher: str, chosen, accuracies, scale="cpu", rank=None) ->
     for seed, accuracy in enumerate(accuracies):
         result = dict.fromkeys(("acc", "p", "r", "f1"), accuracy) | {"f1": accuracy - 0.1}
         result |= {"parameters": 9_275, "validation": accuracy, "size": "small"}
+        result["predicted"] = packed(np.arange(TEXTS) >= round(TEXTS * accuracy))
         row = Row(experiment.student_identity("quantum", seed), result, PROVENANCE)
         experiment.store.save(row)
         keys.append(row.key)
@@ -69,6 +72,8 @@ def save(task: str, teacher: str, chosen, accuracies, scale="cpu", rank=None) ->
     }
     own |= {"classes": ["a", "b"], "rows": {"test": 9}, "validation": {"acc": 0.9}}
     experiment.store.save(Row(experiment.teacher_identity, own, PROVENANCE))
+    labels = {"kind": "labels", "data": experiment.data_identity}
+    experiment.store.save(Row(labels, {"test": packed(np.zeros(TEXTS))}, PROVENANCE))
     return keys
 
 
@@ -208,11 +213,16 @@ def test_deviations_show_each_switch_less_the_preset_paired_by_seed():
     effects = deviations.measure(parameters(data_dir=None))
     assert len(shifts) == 7
     for name, shift in shifts.items():
-        assert effects.of(name, "hiding") == pytest.approx([shift, 0, 0])
+        assert effects.of(name, "hiding").values == pytest.approx([100 * shift, 0, 0])
     shown = html.unescape(deviations.choices_table(effects))
-    third = [shifts["form of JS"], 0, 0]
-    assert f"the released form:<br>hiding {mean(third):+.4f} ± {stdev(third):.4f}" in shown
-    assert "released: hiding -0.1000 ± 0.0000" in shown
+    third = effects.of("form of JS", "hiding")
+    error = 100 * stdev([shifts["form of JS"], 0, 0]) / 3**0.5
+    assert third.mean == pytest.approx(100 * shifts["form of JS"] / 3) and third.error > error
+    assert f"the released form:<br>hiding {third.mean:+.1f} [{third.low:+.1f}, {third.high:+.1f}]" in shown
+    assert "released: hiding -10.0 [" in shown
+    largest = max(shifts, key=shifts.__getitem__)
+    (said,) = deviations.answer_box(effects).facts["verdicts"]
+    assert f"Of 14 effects of a single choice on accuracy 0 are certain; the largest is that of {largest}, " in said
     assert shown.count("<tr>") == 1 + len(deviations.choices())
 
 

@@ -68,13 +68,13 @@ def test_page_lists_every_record_with_a_link_and_the_slowest(tmp_path):
 
 
 def test_findings_are_the_sentences_of_the_verdicts_and_a_demo_has_none(tmp_path):
-    one, two = Verdict("reproduced", "5 < 6."), sentences(["First.", "Second."], demo=False)
+    one, two = Verdict("reproduced", "5 < 6, as it must.", "5 < 6."), sentences(["First.", "Second."], demo=False)
     for name, scale, outputs in (("a", "cpu", [one, two]), ("b", "demo", [one]), ("c", "cpu", ["<p>no verdict</p>"])):
         page = tmp_path / f"{name}.ipynb"
         notebook(page, f"# Title {name}", *outputs)
         record.write_record(page, scale, 1)
     shown = record.findings(tmp_path)
-    assert "**{doc}`Title a <executed/a>`**\n\n- Reproduced: 5 < 6.\n- First.\n- Second.\n" in shown
+    assert "\n* **{doc}`Title a <executed/a>`** Reproduced: 5 < 6.\n" in shown and "First." not in shown
     assert "finds nothing: {doc}`Title b <executed/b>`.\n" in shown
     assert "show and find nothing: {doc}`Title c <executed/c>`." in shown
 
