@@ -49,7 +49,7 @@ def answers(ceiling: Ceiling) -> list[str]:
 
 
 def summary(ceiling: Ceiling) -> str:
-    """On how many tasks each reader's states reach the paper's accuracy under the true labels, level with it or above."""
+    """On how many tasks each reader's states reach the paper's accuracy under the true labels."""
     readers = list(dict.fromkeys(reader for _, reader in ceiling.curves))
     counts = []
     for reader in readers:
