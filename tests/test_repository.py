@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PATHS = re.compile(r"(?<![\w.])/(?:root|home/[a-z]+|work|tmp|Users|opt|mnt|data)/[\w.-]")
@@ -97,6 +98,25 @@ def test_top_level_contents_is_a_link_to_the_book():
     assert (ROOT / "_toc.yml").resolve() == (ROOT / "book" / "_toc.yml").resolve()
 
 
-def test_environment_and_lock_agree_on_torch():
-    assert "torch==2.13.0" in (ROOT / "environment.yml").read_text()
-    assert "torch==2.13.0\n" in (ROOT / "requirements.lock").read_text()
+def pins(lock: str) -> dict[str, str]:
+    """{package: requirement} of a lock, each with a hash at least."""
+    found = {}
+    for block in re.split(r"\n(?=\S)", (ROOT / lock).read_text().strip()):
+        requirement, *hashes = (line.strip(" \\") for line in block.splitlines())
+        assert hashes and all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one) for one in hashes)
+        found[Requirement(requirement).name] = requirement
+    return found
+
+
+def test_locks_have_hashes_and_the_user_installs_no_test_tools():
+    user, tests = pins("requirements.lock"), pins("requirements-test.lock")
+    assert user.items() <= tests.items() and {"pytest", "mypy", "ruff", "hypothesis"} <= set(tests) - set(user)
+    assert "torch" not in tests and not [name for name in tests if name.startswith(("nvidia", "triton", "cuda"))]
+
+
+def test_environment_has_the_versions_of_the_lock():
+    listed = re.findall(r'^      - "?([^"\n]+)"?$', (ROOT / "environment.yml").read_text(), flags=re.M)
+    assert (listed[0], listed[-1]) == ("torch==2.13.0", "-e .")
+    assert listed[1:-1] == list(pins("requirements.lock").values())
+    for place in ("pyproject.toml", "Makefile"):
+        assert set(re.findall(r"torch==[0-9.]+", (ROOT / place).read_text())) == {"torch==2.13.0"}

@@ -162,7 +162,8 @@ def fit(student: Any, train: Data, validation: Data, label: str = "training") ->
     kept = {name: values.clone() for name, values in student.state_dict().items()}
     history, seconds = [], 0.0
     broken: dict[int, str] = {}
-    with tqdm(total=total, desc=label, unit="step", mininterval=5) as bar:
+    # a page may hold thousands of trainings: only those that take long show a bar, a line every few seconds
+    with tqdm(total=total, desc=label, unit="step", mininterval=5, delay=5) as bar:
         for epoch in range(settings.epochs):
             start = time.perf_counter()
             student.train()
@@ -184,7 +185,7 @@ def fit(student: Any, train: Data, validation: Data, label: str = "training") ->
             broken = not_finite(student, losses, logits, f"epoch {epoch + 1}") | broken
             if len(broken) == len(student.seeds):
                 break
-            bar.set_postfix(validation=f"{accuracy.mean():.3f}")
+            bar.set_postfix(refresh=False, validation=f"{accuracy.mean():.3f}")
             last_gain = max(int(best_epoch.max()), settings.select_from)
             if settings.patience and epoch + 1 - last_gain >= settings.patience:
                 break

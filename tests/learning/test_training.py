@@ -282,3 +282,9 @@ def test_clipping_bounds_the_gradient_that_adam_sees():
     student = Steep([0], Settings(0.01, 20, 2, clip=1.0))
     fit(student, toy_data(), toy_data())
     assert student.norms == pytest.approx([1.0] * 5)
+
+
+def test_a_short_training_writes_no_bar_however_many_its_epochs(capfd):
+    student = Linear([0, 1], Settings(0.1, 60, epochs=300))
+    fit(student, toy_data(), toy_data(40, seed=1))
+    assert capfd.readouterr().err == ""
