@@ -6,21 +6,23 @@ The paper's text names the baselines and draws Figure 4, but prints no number of
 
 import html
 from dataclasses import dataclass
-from math import inf
 from statistics import mean
 from typing import Any
 
 import numpy as np
 
 from qdllm_utils.config import TASKS, changed
+from qdllm_utils.pages.splits_views import signed
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.comparison import Comparison, TeacherRun
 from qdllm_utils.runs.experiments import Experiment
+from qdllm_utils.runs.statistics import Difference, compared
 from qdllm_utils.runs.store import Row, Store
+from qdllm_utils.runs.tuning import predictions
 from qdllm_utils.show import html_table, paper, tables
 from qdllm_utils.texts.sources import Source
 
-OUTCOMES = {"above": "above", "below": "below", "inconclusive": "within seed variation of"}
+OUTCOMES = {"ahead": "ahead of", "behind": "behind", "inconclusive": "not to be told from"}
 COLUMNS = ("acc", "p", "r", "f1")
 
 
@@ -29,11 +31,12 @@ class Related:
     """What the figure shows: a Comparison for each task, by its name.
 
     In each, every teacher's run holds the quantum student, and the first one the related-task baselines as well:
-    they have no teacher, so that their rows are the same for all.
+    they have no teacher, so that their rows are the same for all. labels: (N,) of each task's test texts.
     """
 
     parameters: Parameters
     tasks: dict[str, Comparison]
+    labels: dict[str, np.ndarray]
 
     @property
     def whole(self) -> Comparison:
@@ -41,20 +44,6 @@ class Related:
         first = next(iter(self.tasks.values()))
         runs = [run for comparison in self.tasks.values() for run in comparison.runs]
         return Comparison("Related-task baselines", first.source_kind, None, self.parameters, runs, first.store)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """QD-LLM's accuracy less a baseline's, paired by seed: the mean and its 95% interval (Student's t)."""
-
-    mean: float
-    low: float
-    high: float
-
-    @property
-    def outcome(self) -> str:
-        """above, below or inconclusive."""
-        return "above" if self.low > 0 else "below" if self.high < 0 else "inconclusive"
 
 
 def related_students(task: str) -> tuple[str, ...]:
@@ -68,7 +57,7 @@ def compare_related(parameters: Parameters) -> Related:
     """The quantum student of each teacher asked for, and the related-task baselines, on every task."""
     scale = parameters.size
     store = Store(refresh=parameters.refresh)
-    tasks = {}
+    tasks, labels = {}, {}
     for task in TASKS.values():
         source = Source(task.name, scale, parameters.values.get("data_dir"))
         runs = []
@@ -77,8 +66,9 @@ def compare_related(parameters: Parameters) -> Related:
             names = ("quantum",) if number else ("quantum", *related_students(task.name))
             students = experiment.student_rows(names, parameters.seed_list)
             runs.append(TeacherRun(teacher, experiment.teacher_row(), students))
+            labels[task.name] = experiment.test_labels()
         tasks[task.name] = Comparison(source.title, source.kind, task.name, parameters, runs, store)
-    return Related(parameters, tasks)
+    return Related(parameters, tasks, labels)
 
 
 def title(student: str) -> str:
@@ -94,40 +84,34 @@ def by_seed(comparison: Comparison, student: str, metric: str) -> list[float]:
     return [mean(row.result[metric] for row in seed) for seed in zip(*runs, strict=True)]
 
 
-def difference(comparison: Comparison, student: str) -> Difference:
-    """QD-LLM less `student`; without a second seed the interval has no ends."""
-    from scipy.stats import t
-
-    pairs = zip(by_seed(comparison, "quantum", "acc"), by_seed(comparison, student, "acc"), strict=True)
-    differences = [ours - theirs for ours, theirs in pairs]
-    centre, sd = tables.spread(differences)
-    if sd is None:
-        return Difference(centre, -inf, inf)
-    half = float(t.ppf(0.975, len(differences) - 1)) * sd / len(differences) ** 0.5
-    return Difference(centre, centre - half, centre + half)
+def difference(related: Related, task: str, student: str) -> Difference:
+    """QD-LLM's accuracy, the mean over teachers, less a baseline's in points; one family: all baselines and tasks."""
+    comparison, labels = related.tasks[task], related.labels[task]
+    ours = np.mean([predictions(run.students["quantum"]) == labels for run in comparison.runs], axis=0)
+    theirs = predictions(comparison.runs[0].students[student]) == labels
+    family = sum(len(other.runs[0].students) - 1 for other in related.tasks.values())
+    return compared(100 * (ours - theirs), family)
 
 
 def verdict(related: Related) -> tables.HTML:
     """Whether QD-LLM outperforms every related-task baseline on every task, as the paper says, from the rows."""
     lines, outcomes = [], []
-    for comparison in related.tasks.values():
+    for task, comparison in related.tasks.items():
         found: dict[str, list[str]] = {outcome: [] for outcome in OUTCOMES}
         for student in list(comparison.runs[0].students)[1:]:
-            outcome = difference(comparison, student).outcome
+            outcome = difference(related, task, student).verdict
             found[outcome].append(title(student))
             outcomes.append(outcome)
         parts = [f"{OUTCOMES[outcome]} {'; '.join(names)}" for outcome, names in found.items() if names]
         lines.append(f"{comparison.title}: QD-LLM is {', '.join(parts)}.")
-    if "below" in outcomes:
+    if "behind" in outcomes:
         judgement = "not reproduced"
     else:
         judgement = "inconclusive" if "inconclusive" in outcomes else "reproduced"
-    seeds = len(related.parameters.seed_list)
-    above, below = outcomes.count("above"), outcomes.count("below")
+    ahead, behind = outcomes.count("ahead"), outcomes.count("behind")
     text = (
         "The paper's claim that QD-LLM outperforms the related-task baselines on every task: "
-        f"{judgement}; it is above in {above} of {len(outcomes)} comparisons and below in {below} (95% interval of "
-        f"the difference of accuracies, paired over {seeds} seed{'s' if seeds > 1 else ', which gives none'}). "
+        f"{judgement}; it is ahead in {ahead} of {len(outcomes)} comparisons and behind in {behind}. "
     )
     shown = f"<strong>{html.escape(text)}</strong>{html.escape(' '.join(lines))}{badge(related)}"
     return tables.HTML(f'<div class="qd-verdict">{shown}</div>', verdicts=[text.strip(), *lines])
@@ -140,7 +124,7 @@ def badge(related: Related) -> str:
 
 def table(related: Related) -> tables.HTML:
     """A block for each task: every student's metrics, its parameters, and QD-LLM's lead over it."""
-    heads = [tables.METRICS[name] for name in COLUMNS] + ["QD-LLM's lead (Acc)", "parameters"]
+    heads = [tables.METRICS[name] for name in COLUMNS] + ["QD-LLM's lead (Acc, points)", "parameters"]
     lines = []
     for task, comparison in related.tasks.items():
         lines.append(html_table.group(comparison.title, 1 + len(heads)))
@@ -149,7 +133,7 @@ def table(related: Related) -> tables.HTML:
             for metric in COLUMNS:
                 printed = paper.compression(task, "overall", "quantum", metric) if student == "quantum" else None
                 cells.append(tables.cell(by_seed(comparison, student, metric), metric, printed))
-            cells += [lead(comparison, student), html_table.cell(tables.count(rows[0].result["parameters"]))]
+            cells += [lead(related, task, student), html_table.cell(tables.count(rows[0].result["parameters"]))]
             lines.append(html_table.line(head(student, rows[0]), cells))
     return html_table.table(html_table.HTML(caption(related)), ["", *heads], lines)
 
@@ -162,13 +146,12 @@ def head(student: str, row: Row) -> html_table.HTML:
     return html_table.below(title(student), html_table.grey(note, row.result["size"]))
 
 
-def lead(comparison: Comparison, student: str) -> html_table.HTML:
+def lead(related: Related, task: str, student: str) -> html_table.HTML:
     """The cell of QD-LLM's lead over a student: mean, interval, outcome."""
     if student == "quantum":
         return html_table.cell("")
-    found = difference(comparison, student)
-    interval = f"[{found.low:+.4f}, {found.high:+.4f}]" if found.high < inf else "one seed"
-    return html_table.cell(html_table.below(f"{found.mean:+.4f}", interval), found.outcome)
+    found = difference(related, task, student)
+    return html_table.cell(signed(found), found.verdict)
 
 
 def caption(related: Related) -> str:
@@ -189,9 +172,8 @@ def caption(related: Related) -> str:
         f"{tables.OWN_DATA[first.source_kind].capitalize()}, one split for all.",
         f"QD-LLM: preset {parameters.preset}{changes}; teacher {teachers}{several}.",
         "The baselines learn from the task's labels and have no teacher.",
-        f"Mean ± standard deviation over {seeds} seeds; lead: mean and 95% interval of the difference paired by seed."
-        if seeds > 1
-        else "One seed: no spread.",
+        (f"Mean ± standard deviation over {seeds} seeds. " if seeds > 1 else "One seed: no spread. ")
+        + "Lead: the difference paired by seed and text, with its 95% interval over both, corrected for all baselines.",
         "Parameters are trained ones: QD-LLM and BERT-QTC read the text through a frozen encoder that is not counted.",
         f"Grey: the paper's QD-LLM; the paper's text prints no number of Figure 4's baselines.{sizes}",
     ]

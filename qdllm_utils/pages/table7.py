@@ -8,10 +8,14 @@ from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Any
 
+import numpy as np
+
 from qdllm_utils.config import Knobs
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Experiment
+from qdllm_utils.runs.statistics import Difference, compared, side_by_side
 from qdllm_utils.runs.store import Row, Store
+from qdllm_utils.runs.tuning import predictions
 from qdllm_utils.texts.sources import Source
 
 
@@ -39,11 +43,15 @@ LOSSES = {
 
 @dataclass(frozen=True)
 class Ablation:
-    """rows: those of each variant, task and teacher, in the order of the seeds. teachers: by task and name."""
+    """rows: those of each variant, task and teacher, in the order of the seeds. teachers: by task and name.
+
+    labels: (N,) of each task's test texts.
+    """
 
     parameters: Parameters
     rows: dict[tuple[str, str, str], list[Row]]
     teachers: dict[tuple[str, str], Row]
+    labels: dict[str, np.ndarray]
     store: Store
 
     @property
@@ -73,6 +81,22 @@ class Ablation:
         ]
         return [mean(row.result[metric] for row in seed) for seed in zip(*chosen, strict=True)]
 
+    def difference(
+        self, one: tuple[str, str | None], other: tuple[str, str | None], tasks: Any = None, family: int = 1
+    ) -> Difference:
+        """Accuracy of one (variant, teacher; None: the mean over all) less another's, over seeds and texts.
+
+        tasks: those whose mean is taken (default: all).
+        """
+
+        def right(variant: str, teacher: str | None, task: str) -> np.ndarray:
+            names = self.names if teacher is None else [teacher]
+            answers = [predictions(self.rows[variant, task, name]) == self.labels[task] for name in names]
+            return np.mean(answers, axis=0)
+
+        chosen = [100 * (right(*one, task) - right(*other, task)) for task in tasks or self.tasks]
+        return compared(side_by_side(chosen), family)
+
 
 def run(parameters: Parameters, variants: dict[str, Knobs], teachers: tuple[str, ...]) -> Ablation:
     """The quantum student of every variant on every task with every teacher; what is missing is trained."""
@@ -80,6 +104,7 @@ def run(parameters: Parameters, variants: dict[str, Knobs], teachers: tuple[str,
     scale = parameters.size
     found: dict[tuple[str, str, str], list[Row]] = {}
     own: dict[tuple[str, str], Row] = {}
+    labels: dict[str, np.ndarray] = {}
     for task in parameters.task_list:
         source = Source(task, scale, parameters.values.get("data_dir"))
         for teacher in teachers:
@@ -89,7 +114,8 @@ def run(parameters: Parameters, variants: dict[str, Knobs], teachers: tuple[str,
                 rows = experiment.student_rows(("quantum",), parameters.seed_list)["quantum"]
                 found[variant, task, teacher] = rows
             own[task, teacher] = experiment.teacher_row()
-    return Ablation(parameters, found, own, store)
+            labels[task] = experiment.test_labels()
+    return Ablation(parameters, found, own, labels, store)
 
 
 def named(what: str) -> Callable[[str], None]:

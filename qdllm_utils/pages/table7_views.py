@@ -7,7 +7,9 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 
 from qdllm_utils.config import TASKS, changed
+from qdllm_utils.pages.splits_views import signed
 from qdllm_utils.pages.table7 import LOSSES, Ablation
+from qdllm_utils.runs.statistics import Difference
 from qdllm_utils.show import paper, plots
 from qdllm_utils.show.html_table import HTML, cell, group, head, line, table
 from qdllm_utils.show.tables import METRICS, TEACHER_NAMES, count, measured, spread
@@ -17,7 +19,6 @@ from qdllm_utils.show.verdicts import (
     UNTRIED,
     Verdict,
     few,
-    interval,
     judge,
     overall_status,
     stand_ins,
@@ -45,20 +46,14 @@ def is_demo(ablation: Ablation) -> bool:
     return ablation.parameters.demo
 
 
-def difference(ablation: Ablation, variant: str, metric: str = "acc", tasks: Any = None) -> list[float]:
-    """A variant's values less those of the full loss, seed by seed."""
-    pairs = zip(ablation.values(variant, metric, tasks), ablation.values("all", metric, tasks), strict=True)
-    return [one - other for one, other in pairs]
-
-
-def signed(values: list[float]) -> tuple[str, str]:
-    """A mean difference with its sign, and its spread."""
-    return f"{mean(values):+.4f}", measured(values)[1]
+def difference(ablation: Ablation, variant: str, tasks: list[str] | None = None) -> Difference:
+    """A loss's accuracy less that of the full loss, in points; one family: the losses beside the full one."""
+    return ablation.difference((variant, None), ("all", None), tasks, len(LOSSES) - 1)
 
 
 def loss_table(ablation: Ablation) -> HTML:
     """The paper's Table 7, with each task beside the mean over tasks, and the difference to the full loss."""
-    columns = ["Loss", "Acc", "F1", "Less the full", *(f"Acc, {task}" for task in TASKS)]
+    columns = ["Loss", "Acc", "F1", "Acc less the full, points", *(f"Acc, {task}" for task in TASKS)]
     lines = []
     for name, loss in LOSSES.items():
         cells = []
@@ -66,13 +61,15 @@ def loss_table(ablation: Ablation) -> HTML:
             printed = paper.loss(loss.printed, metric) if loss.printed else None
             cells.append(cell(*measured(ablation.values(name, metric)), f"paper {printed}" if printed else ""))
         full, own = paper.loss("all", "acc"), paper.loss(loss.printed or "", "acc")
-        below = f"paper {paper.number(own) - paper.number(full):+.4f}" if own and full else ""
-        cells.append(cell("–") if name == "all" else cell(*signed(difference(ablation, name)), below))
+        below = f"paper {100 * (paper.number(own) - paper.number(full)):+.1f}" if own and full else ""
+        found = None if name == "all" else difference(ablation, name)
+        cells.append(cell(signed(found), found.verdict, below) if found else cell("–"))
         cells += [cell(*measured(ablation.values(name, "acc", [task]))) for task in TASKS]
         changes = ", ".join(f"{key} {value}" for key, value in loss.changes.items())
         lines.append(line(head(loss.title, changes), cells))
     caption = (
-        f"{describe(ablation)} Less the full: Acc less that of the full loss. Acc and F1 are means over three tasks "
+        f"{describe(ablation)} Less the full: with its 95% interval over seeds and texts at "
+        f"0.05 / {len(LOSSES) - 1}. Acc and F1 are means over three tasks "
         f"and {len(ablation.names)} teacher(s) "
         f"({', '.join(TEACHER_NAMES.get(name, name) for name in ablation.names)}); the paper's over five. A divergence "
         "alone is alpha = 1, cross-entropy alone alpha = 0. Grey: the paper's value."
@@ -81,20 +78,19 @@ def loss_table(ablation: Ablation) -> HTML:
 
 
 def loss_figure(ablation: Ablation) -> Any:
-    """Each loss's accuracy less the full loss's, seed by seed, a colour a task; diamonds: the paper's."""
+    """Each loss's accuracy less the full loss's in points, seed by seed, a colour a task; diamonds: the paper's."""
     plots.style()
     colours = sns.color_palette("colorblind", len(TASKS))
     figure, axis = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
     others = [name for name in LOSSES if name != "all"]
     for row, name in enumerate(others):
         for number, (task, colour) in enumerate(zip(TASKS, colours, strict=True)):
-            values = difference(ablation, name, "acc", [task])
-            low, high = interval(values)
+            found = difference(ablation, name, [task])
             height = row + 0.22 * (number - 1)
-            axis.plot(values, [height] * len(values), "o", color=colour, alpha=0.45, markersize=4)
-            bar = [[mean(values) - low], [high - mean(values)]]
+            axis.plot(found.values, [height] * len(found.values), "o", color=colour, alpha=0.45, markersize=4)
+            bar = [[found.mean - found.low], [found.high - found.mean]]
             axis.errorbar(
-                mean(values),
+                found.mean,
                 height,
                 xerr=bar,
                 fmt="|",
@@ -105,10 +101,12 @@ def loss_figure(ablation: Ablation) -> Any:
         printed, full = paper.loss(LOSSES[name].printed or "", "acc"), paper.loss("all", "acc")
         if printed and full:
             label = "the paper, mean of all" if not row else None
-            axis.plot(paper.number(printed) - paper.number(full), row, "D", mfc="none", color="0.25", label=label)
+            axis.plot(
+                100 * (paper.number(printed) - paper.number(full)), row, "D", mfc="none", color="0.25", label=label
+            )
     axis.axvline(0, color="0.35", linewidth=1)
     axis.set(yticks=range(len(others)), yticklabels=[LOSSES[name].title for name in others])
-    axis.set_xlabel("accuracy less that of KL+JS+CE (mean, 95% interval, seeds)")
+    axis.set_xlabel("accuracy less that of KL+JS+CE (points; 95% interval over seeds and texts)")
     axis.invert_yaxis()
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     if is_demo(ablation):
@@ -122,21 +120,18 @@ def loss_verdict(ablation: Ablation) -> Verdict:
         return Verdict(UNTRIED, DEMO_WHY)
     parts, words, beaten = [], [], True
     for name in ("ce", "kl", "js"):
-        values = difference(ablation, name)
-        low, high = interval(values)
-        beaten &= high < 0
-        word = "below" if high < 0 else "above" if low > 0 else "not to be told from"
+        found = difference(ablation, name)
+        beaten &= found.verdict == "behind"
+        word = {"behind": "below", "ahead": "above"}.get(found.verdict, "not to be told from")
         words.append(f"{LOSSES[name].title} {word}")
-        parts.append(
-            f"{LOSSES[name].title} alone is {word} it ({100 * mean(values):+.1f} points, 95% interval over seeds "
-            f"{100 * low:+.1f} to {100 * high:+.1f})"
-        )
+        parts.append(f"{LOSSES[name].title} alone is {word} it ({signed(found)} points)")
     claim = "beside the full loss, " + ", ".join(parts) + "; in the paper all three are below it"
     if set(ablation.names) != set(PAPER_TEACHERS) or ablation.parameters.size.twins:
         short = (
-            f"with {few(ablation.names)} for the five LLMs, against the full loss: {', '.join(words)} it; in the paper "
+            f"with {few(ablation.names)} for the five LLMs, beside the full loss {', '.join(words)} it; in the paper "
         )
-        return Verdict(UNTRIED, f"{stand_ins(ablation.names)}; {claim}.", f"{short}all three are below it.")
+        short += "all three are below it."
+        return Verdict(UNTRIED, f"{stand_ins(ablation.names)}; {claim}.", short)
     statuses = [
         judge(ablation.values(name, m), paper.loss(name, m) or "")
         for name in ("ce", "kl", "js", "all")
@@ -228,9 +223,17 @@ def teacher_verdict(ablation: Ablation) -> Verdict:
     scores = {name: mean(ablation.values("all", "acc", None, [name])) for name in ablation.names}
     if len(real) < 2 or len(ablation.tasks) < len(TASKS):
         shown = ", ".join(f"{TEACHER_NAMES.get(name, name)} {score:.1%}" for name, score in scores.items())
+        first, *others = ablation.names
+        steps = "; ".join(
+            f"{TEACHER_NAMES.get(name, name)} {signed(found)} points, {found.verdict}"
+            for name in others
+            for found in [ablation.difference(("all", name), ("all", first), family=len(others))]
+        )
+        against = f" Against the student of {TEACHER_NAMES.get(first, first)}: {steps}." if steps else ""
         return Verdict(
             UNTRIED,
-            f"{stand_ins(ablation.names)}; QD-LLM's mean accuracy over {len(ablation.tasks)} of 3 tasks: {shown}.",
+            f"{stand_ins(ablation.names)}; QD-LLM's mean accuracy over {len(ablation.tasks)} of 3 tasks: {shown}."
+            f"{against}",
             f"QD-LLM taught by {shown} (mean over {len(ablation.tasks)} of 3 tasks).",
         )
     statuses = [

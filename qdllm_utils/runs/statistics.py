@@ -6,7 +6,7 @@ over both, at the level of the whole declared family (Bonferroni: 0.05 / its siz
 and nothing else's: `ahead` or `behind` where it holds no 0, else `inconclusive`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,15 @@ def by_text(predicted: np.ndarray, reference: np.ndarray, labels: np.ndarray) ->
     """
     difference = (predicted == labels).astype(float) - (reference == labels)
     return 100 * np.broadcast_to(difference, (max(len(predicted), len(reference)), len(labels)))
+
+
+def side_by_side(tasks: Sequence[np.ndarray]) -> np.ndarray:
+    """The differences (S, N_t) of several tasks as one (S, sum of N_t), whose mean is the mean of the tasks' means.
+
+    Between the tasks their own difference counts as one of texts, which errs on the wide side.
+    """
+    total = sum(each.shape[1] for each in tasks)
+    return np.concatenate([each * total / len(tasks) / each.shape[1] for each in tasks], axis=1)
 
 
 def compared(differences: np.ndarray, family: int = 1) -> Difference:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_1samp
 
 from qdllm_utils.config import SCALES, TASKS, knobs
+from qdllm_utils.learning.metrics import packed
 from qdllm_utils.pages import fig4
 from qdllm_utils.pages.fig4 import Related
 from qdllm_utils.parameters import read_parameters
@@ -18,6 +18,7 @@ from qdllm_utils.show import paper
 from qdllm_utils.texts.sources import Source, split
 
 CPU = SCALES["cpu"]
+TEXTS = 400
 READ_EMBEDDINGS = {"bert_qtc", "bert_qtc_trained"}
 
 
@@ -94,9 +95,11 @@ def made_up(quantum, baselines, **changes) -> Related:
     chosen = parameters(**changes)
 
     def rows(accuracies):
+        results = [dict.fromkeys(("acc", "p", "r", "f1"), acc) for acc in accuracies]
+        answers = [packed(np.arange(TEXTS) >= round(TEXTS * acc)) for acc in accuracies]  # all texts are of class 0
         return [
-            Row({}, {**dict.fromkeys(("acc", "p", "r", "f1"), acc), "parameters": 9275, "size": "small"}, {})
-            for acc in accuracies
+            Row({}, {**result, "predicted": answer, "parameters": 9275, "size": "small"}, {})
+            for result, answer in zip(results, answers, strict=True)
         ]
 
     teacher = Row({}, {"acc": 0.9, "name": "minilm"}, {})
@@ -108,38 +111,42 @@ def made_up(quantum, baselines, **changes) -> Related:
             students = {"quantum": rows(accuracies)} | {student: rows(baselines) for student in names}
             runs.append(TeacherRun(name, teacher, students))
         tasks[task.name] = Comparison(task.title, "generated", task.name, chosen, runs, Store())
-    return Related(chosen, tasks)
+    return Related(chosen, tasks, {task: np.zeros(TEXTS, int) for task in TASKS})
 
 
-def test_the_interval_is_students_t_on_the_paired_differences():
+def test_the_difference_is_paired_by_seed_and_text_and_corrected_for_all_baselines():
     ours, theirs = [0.80, 0.83, 0.79], [0.78, 0.79, 0.78]
-    found = fig4.difference(made_up({"minilm": ours}, theirs).tasks["hiding"], "textrcnn")
-    expected = ttest_1samp(np.array(ours) - theirs, 0).confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
-    assert found.mean == pytest.approx(0.07 / 3) and found.outcome == "inconclusive"
+    found = fig4.difference(made_up({"minilm": ours}, theirs), "hiding", "textrcnn")
+    assert found.values == pytest.approx([2, 4, 1]) and found.mean == pytest.approx(7 / 3)
+    by_text = np.zeros((3, TEXTS))
+    for seed, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+        by_text[seed, round(TEXTS * other) : round(TEXTS * one)] = 100
+    variance = found.values.var(ddof=1) / 3 + by_text.mean(axis=0).var(ddof=1) / TEXTS
+    assert found.error == pytest.approx(variance**0.5) and found.family == 3 * len(RELATED) - 2
+    assert found.verdict == "inconclusive"
 
 
 @pytest.mark.parametrize(
     ("quantum", "seeds", "judgement", "outcome"),
     [
-        ([0.80, 0.81, 0.80], 3, "task: reproduced", "above TextRCNN"),
-        ([0.60, 0.61, 0.60], 3, "not reproduced", "below TextRCNN"),
-        ([0.70, 0.73, 0.70], 3, "inconclusive", "within seed variation of TextRCNN"),
-        ([0.99], 1, "inconclusive", "within seed variation of TextRCNN"),
+        ([0.85, 0.86, 0.85, 0.86, 0.85], 5, "task: reproduced", "ahead of TextRCNN"),
+        ([0.55, 0.56, 0.55, 0.56, 0.55], 5, "not reproduced", "behind TextRCNN"),
+        ([0.70, 0.73, 0.70, 0.70, 0.70], 5, "inconclusive", "not to be told from TextRCNN"),
+        ([0.99], 1, "inconclusive", "not to be told from TextRCNN"),  # a single seed tells nothing
     ],
 )
 def test_the_verdict_follows_from_the_rows(quantum, seeds, judgement, outcome):
-    shown = fig4.verdict(made_up({"minilm": quantum}, [0.70, 0.71, 0.70][:seeds], seeds=seeds))
+    shown = fig4.verdict(made_up({"minilm": quantum}, [0.70, 0.71, 0.70, 0.70, 0.70][:seeds], seeds=seeds))
     assert judgement in shown and shown.count(outcome) == 3 and "demo scale" in shown
     assert f"of {3 * len(RELATED) - 2} comparisons" in shown
 
 
 def test_several_teachers_give_one_value_a_seed_and_the_baselines_stand_once():
-    many = made_up({"opt": [0.6, 0.7, 0.8], "llama2": [0.8, 0.7, 0.6]}, [0.5, 0.5, 0.5])
+    many = made_up({"opt": [0.6, 0.7, 0.8, 0.7, 0.7], "llama2": [0.8, 0.7, 0.6, 0.7, 0.7]}, [0.5] * 5)
     comparison = many.tasks["emotion"]
-    assert fig4.by_seed(comparison, "quantum", "acc") == pytest.approx([0.7, 0.7, 0.7])
-    assert fig4.by_seed(comparison, "hitin", "f1") == [0.5, 0.5, 0.5]
-    assert fig4.difference(comparison, "hitin").outcome == "above"
+    assert fig4.by_seed(comparison, "quantum", "acc") == pytest.approx([0.7] * 5)
+    assert fig4.by_seed(comparison, "hitin", "f1") == [0.5] * 5
+    assert fig4.difference(many, "emotion", "hitin").verdict == "ahead"
     assert len(many.whole.runs) == 6
 
 

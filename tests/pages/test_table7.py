@@ -21,7 +21,7 @@ from qdllm_utils.texts.sources import Source
 from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
 
 matplotlib.use("agg")
-SEEDS, TEXTS = 3, 100  # all test texts are of the first class
+SEEDS, TEXTS = 5, 100  # all test texts are of the first class
 PROVENANCE = {
     "source": "measured",
     "date": "2026-01-02T03:04:05+00:00",
@@ -86,7 +86,11 @@ LOSS_KNOBS = {
     "all_released": knobs("paper", divergence="released"),
 }
 BASE = {"ce": 0.50, "kl": 0.60, "js": 0.62, "js_released": 0.55, "all": 0.65, "all_released": 0.64}
-NOISE = {"emotion": (0.0, 0.01, -0.01), "hiding": (0.02, 0.0, 0.01), "thematic": (0.1, 0.1, 0.13)}
+NOISE = {
+    "emotion": (0.0, 0.01, -0.01, 0.01, -0.01),
+    "hiding": (0.02, 0.0, 0.01, 0.0, 0.02),
+    "thematic": (0.1, 0.1, 0.13, 0.1, 0.12),
+}
 
 
 @pytest.fixture
@@ -122,7 +126,7 @@ def test_loss_table_shows_means_over_tasks_seed_by_seed(losses):
     acc, f1, gap, emotion, *_ = shown["KL"]
     assert acc == f"{mean(seeds):.4f}|± {stdev(seeds):.4f}|paper {paper.loss('kl', 'acc')}"
     assert f1.startswith(f"{mean(seeds) - 0.1:.4f}|") and f1.endswith(f"paper {paper.loss('kl', 'f1')}")
-    assert gap.startswith("-0.0500|± 0.0000|paper -0.0047")  # .8195 - .8242
+    assert gap.startswith("-5.0 [-") and gap.endswith("]|behind|paper -0.5")  # .8195 - .8242
     assert emotion == "0.6000|± 0.0100"
     assert shown["KL+JS+CE"][2] == "–" and "paper" not in shown["JS, released form"][0]
 
@@ -130,8 +134,9 @@ def test_loss_table_shows_means_over_tasks_seed_by_seed(losses):
 def test_loss_verdict_counts_what_is_below_the_full_loss(losses):
     verdict = table7_views.loss_verdict(losses)
     assert verdict.status == "not attempted" and "stand-ins" in verdict.why
-    assert "CE alone is below it (-15.0 points" in verdict.why and "JS alone is below it (-3.0 points" in verdict.why
-    losses.rows["kl", "emotion", "minilm"][0].result["acc"] += 1
+    assert "CE alone is below it (-15.0 [" in verdict.why and "JS alone is below it (-3.0 [" in verdict.why
+    assert "beside the full loss CE below, KL below, JS below it; in the paper" in verdict.short
+    losses.rows["kl", "emotion", "minilm"][0].result["predicted"] = packed(np.zeros(TEXTS))
     assert "KL alone is not to be told from it" in table7_views.loss_verdict(losses).why
     demo = replace(losses, parameters=parameters(scale="demo"))
     assert "generated texts" in table7_views.loss_verdict(demo).why
@@ -144,13 +149,15 @@ def test_loss_verdict_judges_the_printed_values_where_the_papers_teachers_ran():
             for teacher in PAPER_TEACHERS:
                 acc = base.get(name, 0.5)
                 f1 = paper.number(paper.loss(name, "f1")) if name in base else 0.5
-                rows[name, task, teacher] = [Row({"kind": "student"}, {"acc": acc, "f1": f1}, {}) for _ in range(3)]
-    ran = table7.Ablation(parameters("all", "paper"), rows, {}, None)
+                result = {"acc": acc, "f1": f1, "predicted": packed(np.arange(1000) >= round(1000 * acc))}
+                rows[name, task, teacher] = [Row({"kind": "student"}, dict(result), {}) for _ in range(5)]
+    labels = {task: np.zeros(1000, int) for task in TASKS}
+    ran = table7.Ablation(parameters("all", "paper"), rows, {}, labels, None)
     verdict = table7_views.loss_verdict(ran)
     assert verdict.status == "reproduced" and "of 8 printed values 8 reproduced" in verdict.why
     for values in rows["all", "emotion", "opt"], rows["all", "hiding", "opt"]:
         for row in values:
-            row.result["acc"] -= 0.2
+            row.result |= {"acc": 0.5, "predicted": packed(np.ones(1000))}
     verdict = table7_views.loss_verdict(ran)
     assert verdict.status == "not reproduced" and "KL alone is above it" in verdict.why
 
@@ -159,9 +166,9 @@ def test_loss_figure_draws_each_seed_and_the_papers_differences(losses):
     figure = table7_views.loss_figure(losses)
     (axis,) = figure.axes
     dots = {round(x, 6) for line in axis.lines if line.get_marker() == "o" for x in line.get_xdata()}
-    assert {round(BASE[name] - BASE["all"], 6) for name in BASE if name != "all"} <= dots
+    assert {round(100 * (BASE[name] - BASE["all"]), 6) for name in BASE if name != "all"} <= dots
     diamonds = [round(float(line.get_xdata()[0]), 4) for line in axis.lines if line.get_marker() == "D"]
-    assert diamonds == [-0.0854, -0.0047, -0.0086]  # CE, KL, JS less the full loss, by hand
+    assert diamonds == [-8.54, -0.47, -0.86]  # CE, KL, JS less the full loss in points, by hand
     assert axis.get_yticklabels()[0].get_text() == "CE"
 
 
@@ -181,6 +188,7 @@ def test_teacher_table_has_a_column_for_each_of_the_papers_teachers_and_runs_onl
     assert "1:1000 twin" in shown and shown.count("not run") == (3 * 5 + 4) * 4
     verdict = table7_views.teacher_verdict(ablation)
     assert verdict.status == "not attempted" and "MiniLM 80.0%, OPT-6.7B 70.0%" in verdict.why
+    assert "Against the student of MiniLM: OPT-6.7B -10.0 [" in verdict.why and "points, behind" in verdict.why
     figure = table7_views.teacher_figure(ablation)
     assert len(figure.axes[0].texts) == 6
 
@@ -191,7 +199,7 @@ def test_teacher_verdict_judges_every_printed_value_and_the_order():
         for teacher in PAPER_TEACHERS:
             values = {m: paper.number(paper.teacher(task, teacher, m)) for m in ("acc", "p", "r", "f1")}
             rows["all", task, teacher] = [Row({"kind": "student"}, dict(values), {}) for _ in range(3)]
-    ran = table7.Ablation(parameters("all", "paper"), rows, {}, None)
+    ran = table7.Ablation(parameters("all", "paper"), rows, {}, {}, None)
     verdict = table7_views.teacher_verdict(ran)
     assert verdict.status == "reproduced" and "60 reproduced" in verdict.why and "the paper's order" in verdict.why
     for row in rows["all", "emotion", "bloomz-1.1b"]:
@@ -203,21 +211,21 @@ def test_teacher_verdict_judges_every_printed_value_and_the_order():
 def test_deviations_show_each_switch_less_the_preset_paired_by_seed():
     shifts = {choice.name: 0.01 * number for number, choice in enumerate(deviations.choices(), 1) if choice.switch}
     for task in deviations.MEASURED_ON:
-        save(task, "minilm", knobs("paper"), [0.5, 0.6, 0.7])
+        save(task, "minilm", knobs("paper"), [0.5, 0.6, 0.7, 0.6, 0.5])
         for choice in deviations.choices():
             if choice.switch:
-                accuracies = [0.5 + shifts[choice.name], 0.6, 0.7]
+                accuracies = [0.5 + shifts[choice.name], 0.6, 0.7, 0.6, 0.5]
                 save(task, "minilm", replace(knobs("paper"), **choice.changes), accuracies, rank=choice.rank)
         for preset in ("released", "tuned"):
-            save(task, "minilm", PRESETS[preset], [0.4, 0.5, 0.6])
+            save(task, "minilm", PRESETS[preset], [0.4, 0.5, 0.6, 0.5, 0.4])
     effects = deviations.measure(parameters(data_dir=None))
     assert len(shifts) == 7
     for name, shift in shifts.items():
-        assert effects.of(name, "hiding").values == pytest.approx([100 * shift, 0, 0])
+        assert effects.of(name, "hiding").values == pytest.approx([100 * shift, 0, 0, 0, 0])
     shown = html.unescape(deviations.choices_table(effects))
     third = effects.of("form of JS", "hiding")
-    error = 100 * stdev([shifts["form of JS"], 0, 0]) / 3**0.5
-    assert third.mean == pytest.approx(100 * shifts["form of JS"] / 3) and third.error > error
+    error = 100 * stdev([shifts["form of JS"], 0, 0, 0, 0]) / 5**0.5
+    assert third.mean == pytest.approx(100 * shifts["form of JS"] / 5) and third.error > error
     assert f"the released form:<br>hiding {third.mean:+.1f} [{third.low:+.1f}, {third.high:+.1f}]" in shown
     assert "released: hiding -10.0 [" in shown
     largest = max(shifts, key=shifts.__getitem__)
