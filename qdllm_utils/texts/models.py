@@ -33,6 +33,8 @@ def fetch(names: list[str]) -> None:
             continue
         except InputError:
             pinned_folder.cache_clear()
+            if (base / name / "model.safetensors").exists():
+                print(f"{name}: the weights in {base.name}/{name} are damaged or not the published ones.")
         print(f"{name}: {model.parameters}; {model.size / 1e6:,.0f} MB to fetch, {MINUTES[name]} on a usual line.")
         base.mkdir(parents=True, exist_ok=True)
         needed = (5 if model.is_gguf else 2.5) * model.size
