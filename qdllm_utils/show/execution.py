@@ -83,6 +83,7 @@ def execute(path: Path, output: Path, parameters: dict[str, Any], root: Path) ->
             kernel_name="python3",
             progress_bar=False,
             autosave_cell_every=0,  # while a cell runs; each is saved when it ends, and rows when they are made
+            iopub_timeout=120,  # a loaded machine may deliver the last output late
         )
     except papermill.PapermillExecutionError as error:
         raise InputError(f"{path.name} failed: {error.ename}: {error.evalue}") from None
