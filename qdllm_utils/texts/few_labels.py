@@ -60,9 +60,10 @@ class FewLabels:
         known = self.rows(labels, train)
         seen = StandardScaler().fit(states[train]).transform(states)
         model = LogisticRegression(max_iter=1000).fit(seen[known], labels[known])
-        return TeacherOutput(
-            model.predict_log_proba(seen).astype(np.float32), model.coef_.size + len(model.intercept_), 0, {}
-        )
+        chances = model.predict_proba(seen)
+        # a text far from the labelled ones may have a class of probability 0, whose logarithm is not finite
+        logits = np.log(np.maximum(chances, np.finfo(chances.dtype).tiny)).astype(np.float32)
+        return TeacherOutput(logits, model.coef_.size + len(model.intercept_), 0, {})
 
     def seen(
         self, labels: np.ndarray, parts: dict[str, np.ndarray], logits: np.ndarray, alone: bool

@@ -51,6 +51,14 @@ def test_the_teacher_learns_from_the_labelled_texts_alone():
     assert (before.logits.argmax(axis=1) == LABELS).mean() > 0.5 and before.parameters == 3 * 6
 
 
+def test_a_class_of_probability_nought_has_a_finite_logit():
+    labels = np.arange(40) % 2
+    states = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32) * 0.01 + labels[:, None]
+    states[-1] = 1e4
+    found = FewLabels("mpnet", 8, 0).teach(states, labels, np.arange(36)).logits
+    assert np.isfinite(found).all() and found[-1].argmax() == 1 and found[-1, 0] < -50
+
+
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_student_never_meets_a_label_that_is_not_known(alone):
     few = FewLabels("mpnet", 8, 0)
