@@ -109,9 +109,9 @@ def alternatives_table(found: Alternatives) -> HTML:
         f"task; p: times as many. Preset tuned; teacher {found.parameters.teacher}. {tuned} Trained numbers: "
         "everything that gradients change, the student's above its reference's; fixed random projections are not among "
         "them. Relational loss: distances and angles between the texts of a batch (Park et al. 2019). Fidelity loss: "
-        "its quantum form after the abstract of QRKD (arXiv 2508.13054, whose text was not checked); the circuit drops out "
-        "of the fidelities, which are those of the encoder. The IQP circuit's read-out has a closed form, a product of "
-        "cosines. A matrix product state is itself classical."
+        "its quantum form after the abstract of QRKD (arXiv 2508.13054, whose text was not checked); the circuit "
+        "drops out of the fidelities, which are those of the encoder. The IQP circuit's read-out has a closed form, a "
+        "product of cosines. A matrix product state is itself classical."
     )
     return table(notes, ["", *columns], body, found.parameters.demo)
 

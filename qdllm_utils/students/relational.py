@@ -2,8 +2,9 @@
 
 Relational knowledge distillation (RKD, Park et al. 2019) compares distances and angles; its quantum form (QRKD, Liu et
 al. 2025, arXiv 2508.13054, of which only the abstract was read) kernel values of quantum states, here their fidelities.
-Each is added to the student's own loss. The teachers give class probabilities and nothing else, so the teacher's space is softmax(logits / T), T of the
-loss; with two classes it is a line, and an angle there says which of three texts lies between the others.
+Each is added to the student's own loss. The teachers give class probabilities and nothing else, so the teacher's space
+is softmax(logits / T), T of the loss; with two classes it is a line, and an angle there says which of three texts lies
+between the others.
 """
 
 import torch
