@@ -14,20 +14,22 @@ from qdllm_utils.show.tables import OWN_DATA, measured, spread
 
 def stored_table(stored: Stored) -> HTML:
     """A group for each task: every stored model from few bytes to many."""
-    columns = ("Stored bytes", "Acc", "On the front", "Seeds")
+    columns = ("Stored bytes", "States", "Acc", "On the front", "Seeds")
     body = []
     for panel in stored.panels:
         body.append(group(panel.title, 1 + len(columns)))
         for entry in sorted(panel.entries, key=lambda entry: entry.stored_bytes):
             accuracy = below(*measured(row.result["acc"] for row in entry.rows))
             on_front = "yes" if entry in panel.front else ""
-            cells = [f"{entry.stored_bytes:,}", accuracy, on_front, str(len(entry.rows))]
+            cells = [f"{entry.stored_bytes:,}", entry.states, accuracy, on_front, str(len(entry.rows))]
             body.append(line(entry.title, f"{entry.family}; {entry.rows[0].result['size']}", cells))
     notes = [
         f"{OWN_DATA[stored.comparison.source_kind]}.".capitalize(),
         "Acc: test accuracy, mean ± standard deviation over seeds. Probes are trained at their bits, students rounded "
         "after training. Bytes: weights, and for int8 one scale a tensor; the frozen embedder, which all but TF-IDF "
-        "and the baselines read the text through, is not counted. Baselines: float32, the whole text model.",
+        f"and the baselines read the text through ({stored.panels[0].reader}), is not counted. States: which of the "
+        "reader's; the sentences above compare on the same states and at the same number format only, a probe trained "
+        "at 8 bits with a student rounded to int8. Baselines: float32, the whole text model.",
         "Front: nothing with as few bytes is as good on validation.",
     ]
     notes += [
@@ -49,7 +51,7 @@ def accuracy_against_bytes(panels: list[Panel], demo: bool) -> Any:
     The stepped line is the front, chosen on validation and drawn at its test accuracies; probes carry their bits.
     """
     style()
-    looks = dict(zip(FAMILIES, zip("^*oXsP", sns.color_palette("colorblind"), strict=False), strict=True))
+    looks = dict(zip(FAMILIES, zip("^*DoXsP", sns.color_palette("colorblind"), strict=False), strict=True))
     figure, axes = plt.subplots(
         1, len(panels), figsize=(max(7.0, 4.6 * len(panels)), 4.8), squeeze=False, layout="constrained"
     )

@@ -1,6 +1,6 @@
 """A fair search for a better student: the declared family, screened on validation, finalists on ten paired seeds.
 
-At each budget of trainable parameters as many quantum designs as classical ones are tried, each at the same learning
+At each budget, in trained numbers, as many quantum designs as classical ones are tried, each at the same learning
 rates with the same seeds (see `runs.tuning`). The best of each kind on validation, mean over the screening seeds, is a
 finalist; the finalists meet on the test rows, which chose nothing. The family of comparisons is every quantum design
 that was screened on any task, not the finalists alone.
@@ -133,20 +133,27 @@ def meet(experiment: Experiment, group: str, budget: int, seeds: range) -> Meeti
     )
 
 
-def conclusion(search: Search) -> str:
-    """How many meetings each kind won, of how many designs tried, and what could have been seen."""
-    verdicts = [difference.verdict for difference in search.differences.values()]
+def conclusions(search: Search) -> list[str]:
+    """A sentence or two for each task and teacher."""
+    return [conclusion(search, group) for group in search.groups()]
+
+
+def conclusion(search: Search, group: str) -> str:
+    """How many meetings of a task each kind won, of how many designs tried, and what could have been seen."""
+    meetings = [meeting for meeting in search.meetings if meeting.group == group]
+    differences = [search.differences[meeting.title] for meeting in meetings]
+    verdicts = [difference.verdict for difference in differences]
     won = verdicts.count("ahead")
-    each = len(LEARNING_RATES)
-    tried = f"{search.tries} quantum designs and as many classical ones, each at {each} learning rates"
+    tries = sum(len(meeting.screened["quantum"]) for meeting in meetings)
     start = (
-        f"Of {tried}, {won or 'none'} of the quantum finalists {'is' if won < 2 else 'are'} ahead of the classical "
-        f"finalist of its budget, {verdicts.count('behind')} behind, {verdicts.count('inconclusive')} inconclusive."
+        f"{group}, budgets of {', '.join(f'{meeting.budget:,}' for meeting in meetings)} trained numbers: of {tries} "
+        f"quantum designs and as many classical ones, each at {len(LEARNING_RATES)} learning rates, {won or 'none'} of "
+        f"the quantum finalists {'is' if won < 2 else 'are'} ahead of the classical finalist of its budget, "
+        f"{verdicts.count('behind')} behind, {verdicts.count('inconclusive')} inconclusive."
     )
-    seeds = len(search.meetings[0].quantum.rows)
-    if seeds < LEAST_SEEDS:
+    if len(meetings[0].quantum.rows) < LEAST_SEEDS:
         return f"{start} Fewer than {LEAST_SEEDS} seeds tell nothing, whatever the difference."
-    found = [difference.detectable for difference in search.differences.values()]
+    found = [difference.detectable for difference in differences]
     return (
         f"{start} The smallest difference that would have been found with a probability of 80% lies between "
         f"{min(found):.1f} and {max(found):.1f} points, from meeting to meeting."

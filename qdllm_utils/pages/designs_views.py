@@ -1,7 +1,7 @@
 """The tables of the designs page."""
 
 from qdllm_utils.pages.controls_views import difference_cells, line, sentences
-from qdllm_utils.pages.designs import Search, conclusion
+from qdllm_utils.pages.designs import Search, conclusions
 from qdllm_utils.runs.tuning import LEARNING_RATES, Outcome
 from qdllm_utils.show.html_table import HTML, below, group, table
 from qdllm_utils.show.tables import OWN_DATA, count, measured
@@ -54,5 +54,5 @@ def screened_table(search: Search) -> HTML:
 
 
 def designs_conclusion(search: Search) -> HTML:
-    """The sentence, computed from the rows."""
-    return sentences([conclusion(search)], search.parameters.demo)
+    """The sentences, computed from the rows."""
+    return sentences(conclusions(search), search.parameters.demo)

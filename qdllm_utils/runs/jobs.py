@@ -24,6 +24,7 @@ from qdllm_utils.learning.metrics import classification, packed
 from qdllm_utils.runs import pool, provenance
 from qdllm_utils.runs.pool import Killed
 from qdllm_utils.runs.store import Row
+from qdllm_utils.students.alternatives import ALTERNATIVES
 from qdllm_utils.students.bert import BertStudent, tokenize
 from qdllm_utils.students.bert_qtc import BertQTC, TrainedBertQTC
 from qdllm_utils.students.controls import CONTROLS
@@ -45,7 +46,13 @@ BASELINES: dict[str, type[BertStudent]] = {student.name: student for student in 
 RELATED: dict[str, type[Any]] = {
     student.name: student for student in (TextRCNN, HiTIN, HiTINTree, LSFLS, BertQTC, TrainedBertQTC)
 }
-ON_EMBEDDINGS: dict[str, type[QuantumStudents]] = {"quantum": QuantumStudents, **CONTROLS, **PROBES, **DESIGNS}
+ON_EMBEDDINGS: dict[str, type[QuantumStudents]] = {
+    "quantum": QuantumStudents,
+    **CONTROLS,
+    **PROBES,
+    **DESIGNS,
+    **ALTERNATIVES,
+}
 
 
 @dataclass(frozen=True)

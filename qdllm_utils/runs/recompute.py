@@ -67,6 +67,7 @@ def recompute(key: str, data_dir: str | None = None) -> Again:
         (again,) = tuning.tfidf_outcome(replace(experiment, store=Unsaved(refresh=True))).rows
         check_same(key, again.identity)
     else:
+        check_known(key, identity["student"])
         check_same(key, experiment.student_identity(identity["student"], identity["seed"]))
         again = trained(experiment, identity)
     return Again(key, published, again, differences(published.result, again.result))
@@ -92,6 +93,17 @@ def experiment_of(identity: dict[str, Any], labels: dict[str, Any], store: Store
     source, split_seed = Source(labels["task"], scale, data_dir), data_of(identity)["split_seed"]
     experiment = Experiment(source, scale, teacher, chosen, store, train_share=share, split_seed=split_seed)
     return experiment if rank in (None, experiment.teacher_spec.rank) else replace(experiment, rank=rank)
+
+
+def check_known(key: str, student: str) -> None:
+    """Raise InputError for a student that the code of today does not have."""
+    from qdllm_utils.runs.jobs import BASELINES, ON_EMBEDDINGS, RELATED
+
+    if student not in {*ON_EMBEDDINGS, *BASELINES, *RELATED}:
+        raise InputError(
+            f"{key} was made by an earlier recipe, whose student {student} is gone: check out the commit that the row "
+            "names."
+        )
 
 
 def check_same(key: str, identity: dict[str, Any]) -> None:

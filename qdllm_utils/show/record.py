@@ -40,7 +40,7 @@ EARLIER = " (run with an earlier version: the reader is MiniLM, the interval ove
 QUESTIONS = {
     "What is it?": ("fig1", "fig2"),
     "Does it work?": ("headline", "splits", "table4", "table5", "table6", "fig4", "table7"),
-    "Does the circuit help?": ("controls", "few_labels", "designs", "surrogate", "anatomy"),
+    "Does the circuit help?": ("controls", "few_labels", "alternatives", "designs", "surrogate", "anatomy"),
     "Is it small and fast?": ("table3", "bytes", "fig3", "timing"),
     "Does a better teacher, or a better reader of the text, help?": ("ceiling", "table8", "features"),
     "Does it run on hardware?": ("fig5", "table2"),

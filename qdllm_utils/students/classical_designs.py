@@ -1,8 +1,8 @@
 """Classical students of a given number of trainable parameters: what any small design has to beat.
 
 Each solves its size from `budget`, the dimension and the number of classes, and exceeds the budget only where its
-smallest size does. All read the standardised embedding or fixed projections of it and keep the student's loss and
-batches.
+smallest size does. The budget counts everything that is trained. All read the standardised embedding or fixed
+projections of it and keep the student's loss and batches.
 """
 
 import torch
@@ -123,39 +123,22 @@ class WidePCAMLP(PCAMLP):
         return 4 if self.budget < 150 else 8 if self.budget < 4500 else 11
 
 
-class SparseProbe(Small):
-    """A linear probe of which only the largest weights are used: budget - C of all d x C.
+class PCALogistic(Small):
+    """The first principal components, C - 1 directions: the first class's logit is 0, which loses nothing.
 
-    The others are trained along (the gradient goes straight through the mask) and can come back; what is stored
-    and counted are those in use, whose places are chosen and not trained.
+    For two classes one direction, so that the budget buys twice the components of PCALinear.
     """
 
-    front = "all"
+    @property
+    def affordable(self) -> int:
+        """Features that C - 1 directions of the budget can read, at least one."""
+        return max(1, self.budget // (self.classes - 1) - 1)
 
-    def outputs(self) -> int:
-        """The head reads the whole embedding, most of it with weight 0."""
-        return self.dimension
-
-    def kept(self) -> int:
-        """The number of weights in use."""
-        return max(1, min(self.budget - self.classes, self.dimension * self.classes))
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The head, without the first class."""
+        return {"head_weight": (self.outputs(), self.classes - 1), "head_bias": (self.classes - 1,)}
 
     def logits(self, batch: Data) -> Tensor:
         """(S, B, C)."""
-        size = self.head_weight.abs().flatten(1)
-        least = size.topk(self.kept(), dim=1).values[:, -1]
-        used = self.head_weight * (self.head_weight.abs() >= least[:, None, None])
-        weights = self.head_weight + (used - self.head_weight).detach()
-        return affine(self.seen(batch["features"]), weights, self.head_bias)
-
-    def trainable(self) -> int:
-        """Weights in use and biases."""
-        return self.kept() + self.classes
-
-    def stored_bytes(self) -> int:
-        """A float32 for each, and a 16-bit place for each weight in use."""
-        return 4 * self.trainable() + 2 * self.kept()
-
-    def describe(self) -> str:
-        """The size in words."""
-        return f"{self.kept()} of {self.dimension * self.classes} weights"
+        scores = super().logits(batch)
+        return torch.cat([torch.zeros_like(scores[..., :1]), scores], dim=-1)

@@ -5,10 +5,10 @@ from typing import Any
 from qdllm_utils.students.classical_designs import (
     PCAMLP,
     PCALinear,
+    PCALogistic,
     PCAPolynomial,
     RandomCosine,
     Small,
-    SparseProbe,
     WidePCAMLP,
 )
 from qdllm_utils.students.quantum import QuantumStudents
@@ -73,13 +73,15 @@ QUANTUM: dict[int, tuple[dict[str, Any], ...]] = {
         circuit(9, 2, HE, "linear", readout="probabilities"),
     ),
 }
+# Each with its number in a row's name, from 1 on. Number 0 was a sparse probe, which trained all weights and counted
+# those in use: equal budgets are equal trained numbers.
 CLASSICAL: tuple[tuple[str, type[Small]], ...] = (
-    ("sparse probe", SparseProbe),
     ("components, linear", PCALinear),
     ("components, products", PCAPolynomial),
     ("random cosines", RandomCosine),
     ("components, narrow MLP", PCAMLP),
     ("components, wide MLP", WidePCAMLP),
+    ("components, logistic", PCALogistic),
 )
 
 
@@ -105,7 +107,7 @@ QUANTUM_DESIGNS: dict[int, dict[str, type[QuantumStudents]]] = {
 CLASSICAL_DESIGNS: dict[int, dict[str, type[QuantumStudents]]] = {
     budget: {
         f"c{budget}_{number}": named(base, f"c{budget}_{number}", title, {"budget": budget})
-        for number, (title, base) in enumerate(CLASSICAL)
+        for number, (title, base) in enumerate(CLASSICAL, start=1)
     }
     for budget in BUDGETS
 }

@@ -119,13 +119,17 @@ class QuantumStudents(nn.Module):
         return affine(z, self.head_weight, self.head_bias)
 
     def losses(self, batch: Data, epoch: int) -> Tensor:
-        """The paper's loss (eq. 14) of each row, (S, B)."""
+        """The loss of each row, (S, B)."""
+        return self.distillation(self.logits(batch), batch)
+
+    def distillation(self, logits: Tensor, batch: Data) -> Tensor:
+        """The paper's loss (eq. 14) of each row, (S, B), from the student's logits (S, B, C)."""
         k = self.knobs
 
         def loss(logits: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
             return qdllm_loss(logits, teacher, labels, k.alpha, k.temperature, k.divergence, k.soft)
 
-        return elementwise(loss, self.logits(batch), batch["teacher"], batch["labels"])
+        return elementwise(loss, logits, batch["teacher"], batch["labels"])
 
     def trainable(self) -> int:
         """Trainable parameters of one student."""

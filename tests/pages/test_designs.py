@@ -82,14 +82,27 @@ def test_the_correction_runs_over_every_design_that_was_tried(trained):
 
 def test_the_conclusion_and_the_tables_tell_how_many_were_tried(trained):
     found = search()
-    sentence = designs.conclusion(found)
-    assert f"Of {found.tries} quantum designs and as many classical ones, each at {len(LEARNING_RATES)}" in sentence
+    (sentence,) = designs.conclusions(found)
+    assert sentence.startswith(
+        f"Hiding, budgets of 15, 50 trained numbers: of {found.tries} quantum designs and as many"
+    )
+    assert f"each at {len(LEARNING_RATES)} learning rates" in sentence
     assert "2 of the quantum finalists are ahead" in sentence and "0 behind, 0 inconclusive" in sentence
     finalists = str(designs_views.finalists_table(found))
     assert f"nevertheless all {found.tries} quantum designs" in finalists and finalists.count("reference") == 2
     assert "not run here: 150, 300, 800, 4,500." in finalists
     screened = str(designs_views.screened_table(found))
     assert len(re.findall(r'<tr><th scope="row">', screened)) == 2 * found.tries
+
+
+def test_every_task_has_a_sentence_of_its_own_numbers(trained):
+    found = search((15,))
+    other = designs.meet(Labelled, "Emotion", 50, range(designs.FINAL_SEEDS))
+    both = [*found.meetings, other]
+    two = designs.Search(found.parameters, both, designs.differences(both), found.comparison)
+    hiding, emotion = designs.conclusions(two)
+    assert hiding.startswith("Hiding, budgets of 15 trained numbers: of 6 quantum designs")
+    assert emotion.startswith("Emotion, budgets of 50 trained numbers: of 6 quantum designs")
 
 
 def test_budgets_are_read_and_refused():

@@ -9,7 +9,7 @@ from qdllm_utils.runs.jobs import ON_EMBEDDINGS
 from qdllm_utils.students.quantum_designs import Projected
 
 # A read-out, an encoder and a size of each kind.
-DESIGNS = ["q15_4", "q50_3", "q150_4", "c15_2", "c50_3", "c50_4", "c150_0"]
+DESIGNS = ["q15_4", "q50_3", "q150_4", "c15_2", "c50_3", "c50_4", "c150_6", "random_cosines"]
 STUDENTS = [name for name, student in ON_EMBEDDINGS.items() if not issubclass(student, Projected)]
 
 

@@ -9,7 +9,7 @@ import torch
 
 from qdllm_utils.config import knobs
 from qdllm_utils.learning.training import fit, predict
-from qdllm_utils.students.classical_designs import PCALinear, PCAPolynomial, RandomCosine, SparseProbe
+from qdllm_utils.students.classical_designs import PCALinear, PCALogistic, PCAPolynomial, RandomCosine
 from qdllm_utils.students.design_catalogue import BUDGETS, CLASSICAL_DESIGNS, DESIGNS, QUANTUM_DESIGNS, named
 from qdllm_utils.students.quantum_designs import QuantumDesign
 
@@ -109,10 +109,10 @@ def test_components_are_those_of_scikit_learn_with_spread_1():
     np.testing.assert_allclose(found * signs, expected, atol=0.02)
 
 
-def test_products_and_cosines_and_sparse_weights_are_what_they_say():
+def test_products_and_cosines_and_one_direction_are_what_they_say():
     features = toy_data(60, 0)["features"][None].expand(2, -1, -1)
-    products, cosines, sparse = (design(b, budget=20) for b in (PCAPolynomial, RandomCosine, SparseProbe))
-    for student in (products, cosines, sparse):
+    products, cosines, one = (design(b, budget=20) for b in (PCAPolynomial, RandomCosine, PCALogistic))
+    for student in (products, cosines, one):
         student.prepare(features[0])
     seen = products.seen(features)
     found = products.features(seen)
@@ -121,12 +121,11 @@ def test_products_and_cosines_and_sparse_weights_are_what_they_say():
     seen = cosines.seen(features)
     torch.testing.assert_close(cosines.features(seen)[..., 1], torch.sin(seen[..., 1]), atol=1e-5, rtol=1e-5)
     assert not torch.equal(cosines.projection[0], cosines.projection[1])
-    kept = sparse.head_weight[0].abs() >= sparse.head_weight[0].abs().flatten().sort(descending=True).values[13]
-    expected = sparse.seen(features)[0] @ (sparse.head_weight[0] * kept) + sparse.head_bias[0]
-    sparse = design(SparseProbe, budget=16)
-    sparse.prepare(features[0])
-    torch.testing.assert_close(sparse.logits({"features": features})[0], expected)
-    assert sparse.trainable() == 16 and sparse.stored_bytes() == 16 * 4 + 14 * 2
+    assert one.width == 19 and one.outputs() == 8  # 19 components of which there are 8
+    logits = one.logits({"features": features})[0]
+    assert (logits[:, 0] == 0).all()
+    torch.testing.assert_close(logits[:, 1], one.seen(features)[0] @ one.head_weight[0, :, 0] + one.head_bias[0])
+    assert design(PCALogistic, budget=7).trainable() == 7
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
@@ -137,6 +136,8 @@ def test_both_kinds_have_as_many_designs_of_about_the_budget(budget):
         student = kind(384, 2, TUNED, [0])
         assert student.name == name and DESIGNS[name] is kind
         assert student.trainable() <= 1.35 * budget
+        # equal budgets are equal trained numbers: everything that a gradient reaches
+        assert student.trainable() == sum(values[0].numel() for values in student.parameters() if values.requires_grad)
         if name in quantum:
             assert student.trainable() >= 0.75 * budget
     assert len({kind.title for kind in (quantum | classical).values()}) == 12
