@@ -233,8 +233,8 @@ def conclusions(stored: Stored) -> list[str]:
     pairs = [(panel, family) for panel in stored.panels for family in FAMILIES[:2]]
     cases = [(panel, student) for panel, family in pairs for student in students_of(panel, family)]
     ratios = [student.stored_bytes / other.stored_bytes for panel, student in cases if (other := level(panel, student))]
-    summary = f"In {len(ratios)} of {len(cases)} cases a classical student of the same states and number format is level"
-    summary += " with QD-LLM on validation"
+    summary = f"In {len(ratios)} of {len(cases)} cases a classical student of the same states and number format is "
+    summary += "level with QD-LLM on validation"
     if ratios:
         summary += f"; the smallest takes {min(ratios):.1f} to {max(ratios):.1f} times fewer bytes"
     return [f"{summary}.", *(smallest(*pair) for pair in pairs)]
