@@ -41,6 +41,7 @@ PAIRS = (
     Pair("qrkd_quantum", "quantum", "change"),
     Pair("qrkd_cosine", "cosine", "change"),
 )
+DEMO = [{"epochs": 4}]  # and no search of the learning rate: a demo is to be quick
 STUDENTS = ("quantum", "cosine", *ALTERNATIVES)
 
 
@@ -88,7 +89,7 @@ class Alternatives:
 
 
 def run(parameters: Parameters) -> Alternatives:
-    """Every task asked for; what the store lacks is trained. The demo tries the preset's learning rate only."""
+    """Every task asked for; what the store lacks is trained. The demo is DEMO."""
     store, seeds = Store(refresh=parameters.refresh), number_of_seeds(parameters)
     _ = parameters.teacher  # one
     experiments = [experiment for _, experiment in experiments_of(parameters, ("tuned",), store)]
@@ -97,7 +98,7 @@ def run(parameters: Parameters) -> Alternatives:
 
 def block_of(experiment: Experiment, seeds: range, demo: bool) -> Block:
     """Train all arms of one task and compare them on the test texts."""
-    found = train(experiment, [Arm(name) for name in STUDENTS], seeds, "tuned", [{}] if demo else ())
+    found = train(experiment, [Arm(name) for name in STUDENTS], seeds, "tuned", DEMO if demo else ())
     outcomes = {arm.student: outcome for arm, outcome in found.items()}
     labels = experiment.test_labels()
     differences = {

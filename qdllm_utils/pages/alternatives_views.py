@@ -98,7 +98,7 @@ def alternatives_table(found: Alternatives) -> HTML:
             body += [pair_line(block, pair) for pair in PAIRS if pair.kind == kind]
     rates = ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
     tuned = (
-        "At demo scale every student has the preset's learning rate."
+        "At demo scale every student has 4 epochs at the preset's learning rate."
         if found.parameters.demo
         else f"Every student tries the learning rates {rates} with {TUNING_SEEDS} seeds; validation chooses."
     )

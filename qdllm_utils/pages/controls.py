@@ -118,8 +118,8 @@ def conclusion(block: Block) -> str:
     )
 
 
-def answer(controls: Controls) -> str:
-    """The page's claim, counted over the blocks: is any control behind the student for certain, is (c)?"""
+def answer(controls: Controls) -> list[str]:
+    """The page's claim, counted over the blocks: is (c) behind the student for certain, is any control?"""
     verdicts = [
         block.differences[outcome.title].verdict
         for block in controls.blocks
@@ -128,15 +128,16 @@ def answer(controls: Controls) -> str:
     ]
     without = [block.differences[Cosine.title].verdict for block in controls.blocks]
     helps, blocks = without.count("behind"), len(controls.blocks)
-    found = "no block shows that the circuit helps" if not helps else f"the circuit helps in {helps}"
+    found = f"In {helps or 'none'} of {blocks} block{'s' if blocks > 1 else ''} the circuit helps"
     if helps and all(block.preset != "tuned" for block in controls.blocks if helped(block)):
         found += ", where no arm was tuned"
-    return (
-        f"Over {blocks} block{'s' if blocks > 1 else ''} and {len(verdicts)} comparisons with distilled controls and "
-        f"TF-IDF, the control is ahead in {verdicts.count('ahead')}, the student in {verdicts.count('behind')}, and "
-        f"{verdicts.count('inconclusive')} are inconclusive. The student without its ansatz ({Cosine.title}) is ahead "
-        f"of it in {without.count('ahead')}, behind it in {helps}, of {blocks}: {found}."
-    )
+    ahead, behind, open_ = (verdicts.count(word) for word in ("ahead", "behind", "inconclusive"))
+    return [
+        f"{found}: the student without its ansatz ({Cosine.title}) is ahead of it in {without.count('ahead')}, behind "
+        f"it in {helps}.",
+        f"Over {len(verdicts)} comparisons with distilled controls and TF-IDF the control is ahead in {ahead}, the "
+        f"student in {behind}, and {open_} are inconclusive.",
+    ]
 
 
 def helped(block: Block) -> bool:

@@ -83,7 +83,7 @@ def controls_caption(controls: Controls) -> str:
 
 def controls_answer(controls: Controls) -> HTML:
     """The page's answer, counted over the blocks."""
-    return sentences([answer(controls)], controls.parameters.demo)
+    return sentences(answer(controls), controls.parameters.demo)
 
 
 def controls_conclusions(controls: Controls) -> HTML:

@@ -58,13 +58,16 @@ def answers(found: Splits) -> list[str]:
 
 def summary(found: Splits, tasks: list[str], reader: str) -> str:
     """How many tasks have a certain difference over the splits, in one sentence."""
-    words = []
+    words, behind = [], 0
     for name in ("paper", "cosine", "linear"):
         known = [found.differences[task, reader, name] for task in tasks if (task, reader, name) in found.differences]
         if known:
-            ahead, behind = (sum(each.verdict == word for each in known) for word in ("ahead", "behind"))
-            words.append(f"{reference(name, '')} on {ahead} of {len(known)} (behind on {behind})")
-    return f"Over {found.splits} random splits QD-LLM is certainly ahead of {', of '.join(words)} tasks."
+            words.append(f"{reference(name, '')} on {sum(each.verdict == 'ahead' for each in known)}")
+            behind += sum(each.verdict == "behind" for each in known)
+    return (
+        f"Over {found.splits} random splits of {len(tasks)} task{'s' if len(tasks) > 1 else ''} QD-LLM is certainly "
+        f"ahead of {', of '.join(words)}; it is certainly behind in {behind} of these comparisons."
+    )
 
 
 def answer_box(found: Splits) -> HTML:

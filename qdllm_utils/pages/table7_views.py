@@ -118,19 +118,18 @@ def loss_verdict(ablation: Ablation) -> Verdict:
     """Whether the full loss beats each of its terms, as Table 7 says."""
     if is_demo(ablation):
         return Verdict(UNTRIED, DEMO_WHY)
-    parts, words, beaten = [], [], True
+    parts, beaten = [], True
+    places: dict[str, list[str]] = {}
     for name in ("ce", "kl", "js"):
         found = difference(ablation, name)
         beaten &= found.verdict == "behind"
         word = {"behind": "below", "ahead": "above"}.get(found.verdict, "not to be told from")
-        words.append(f"{LOSSES[name].title} {word}")
+        places.setdefault(word, []).append(LOSSES[name].title)
         parts.append(f"{LOSSES[name].title} alone is {word} it ({signed(found)} points)")
     claim = "beside the full loss, " + ", ".join(parts) + "; in the paper all three are below it"
     if set(ablation.names) != set(PAPER_TEACHERS) or ablation.parameters.size.twins:
-        short = (
-            f"with {few(ablation.names)} for the five LLMs, beside the full loss {', '.join(words)} it; in the paper "
-        )
-        short += "all three are below it."
+        told = "; ".join(f"{', '.join(losses)} alone {word} the full loss" for word, losses in places.items())
+        short = f"with {few(ablation.names)} for the five LLMs: {told}; in the paper all three are below it."
         return Verdict(UNTRIED, f"{stand_ins(ablation.names)}; {claim}.", short)
     statuses = [
         judge(ablation.values(name, m), paper.loss(name, m) or "")
