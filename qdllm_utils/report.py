@@ -91,9 +91,7 @@ def run(
     for path in notebooks:
         if only and path.stem not in only:
             continue
-        # own_texts is an example on generated texts, whatever the scale of the report, unless a CSV is given
-        chosen = given if "csv" in declared[path] and "csv" not in given else {"scale": scale} | given
-        parameters = {name: value for name, value in chosen.items() if name in declared[path]}
+        parameters = {name: value for name, value in ({"scale": scale} | given).items() if name in declared[path]}
         print(f"{path.name} {parameters}", flush=True)
         runs.append(Run(path, build / "book" / "executed" / path.name, parameters))
     at_once = at_once or (min(2, machine.cores()) if scale == "demo" else 1)

@@ -3,6 +3,7 @@
 import json
 
 import nbformat
+import papermill
 import pytest
 
 from qdllm_utils import report
@@ -145,3 +146,16 @@ def test_the_first_screen_shows_the_headline_figure_unless_it_is_a_demo(tmp_path
     assert (record.answer_figure(tmp_path) == "<svg>the figure</svg>") is there
     assert ("figures/answer.svg" in record.answer(tmp_path)) is there
     assert ("It is so." in record.answer(tmp_path)) is there
+
+
+def test_every_notebook_of_a_report_gets_the_scale_and_what_else_it_declares(tmp_path, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(
+        report, "execute_all", lambda runs, *_: asked.update({r.path: r.parameters for r in runs}) or []
+    )
+    monkeypatch.setattr(report, "build_book", lambda *_, **__: None)
+    report.run("cpu", {"teacher": "minilm"}, False, build=tmp_path / "build")
+    assert len(asked) == len(list((report.ROOT / "notebooks").glob("*.ipynb")))
+    for path, parameters in asked.items():
+        declared = papermill.inspect_notebook(str(path))
+        assert parameters == {k: v for k, v in {"scale": "cpu", "teacher": "minilm"}.items() if k in declared}
