@@ -147,7 +147,7 @@ def ceiling_figure(ceiling: Ceiling) -> Any:
         sizes = sorted(
             {size for (of, _), found in ceiling.curves.items() if of == task for size in (*found.texts, found.at)}
         )
-        lower.set(xscale="log", xlabel="training texts; hollow: the paper's number, by a power law")
+        lower.set(xscale="log", xlabel="training texts (hollow: power law)")
         lower.set_xticks(sizes, [f"{size:,}" for size in sizes])
         lower.minorticks_off()
         for axis in (upper, lower):

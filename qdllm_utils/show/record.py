@@ -137,7 +137,7 @@ def findings(executed: Path) -> str:
             lines += [f"## {question}", ""]
         for name in shown:
             earlier = "" if "keys" in records[name] else EARLIER
-            lines.append(f"* **{links[name]}** {records[name]['findings'][0]}{earlier}")
+            lines.append(f"* **{links[name]}**\\\n  {records[name]['findings'][0]}{earlier}")
         if shown:
             lines.append("")
     silent = [links[name] for name, row in records.items() if not row["findings"]]

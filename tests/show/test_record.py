@@ -75,7 +75,7 @@ def test_findings_are_the_sentences_of_the_verdicts_and_a_demo_has_none(tmp_path
         notebook(page, f"# Title {name}", *outputs)
         record.write_record(page, scale, 1)
     shown = record.findings(tmp_path)
-    assert "\n* **{doc}`Title a <executed/a>`** Reproduced: 5 < 6.\n" in shown and "First." not in shown
+    assert "\n* **{doc}`Title a <executed/a>`**\\\n  Reproduced: 5 < 6.\n" in shown and "First." not in shown
     assert "finds nothing: {doc}`Title b <executed/b>`.\n" in shown
     assert "show and find nothing: {doc}`Title c <executed/c>`." in shown
 
