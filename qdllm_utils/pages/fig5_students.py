@@ -9,6 +9,7 @@ import numpy as np
 
 from qdcircuits.ansatz import Circuit, qdllm_circuit
 from qdcircuits.errors import InputError
+from qdllm_utils.config import TASKS
 from qdllm_utils.model.hardware import labels_of, quantum_model
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import SPLIT_SEED, Experiment
@@ -101,8 +102,8 @@ class Trained:
 
     @property
     def classes(self) -> int:
-        """How many."""
-        return len(self.experiment.source.corpus.classes)
+        """How many; of the task, so that a page comes out of its rows without a text."""
+        return len(TASKS[self.experiment.source.task].classes)
 
     @cached_property
     def student(self) -> Student:

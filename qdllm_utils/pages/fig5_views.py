@@ -65,8 +65,8 @@ def figure5(parameters: Parameters) -> Figure5:
         subjects.append(saved)
     else:
         subjects += trained_subjects(parameters, store)
-    small = parameters.demo and not saved
-    texts = parameters.texts or (DEMO_TEXTS if small else min(TEXTS, len(subjects[0].test)))
+    usual = min(TEXTS, len(saved.test)) if saved else DEMO_TEXTS if parameters.demo else TEXTS
+    texts = parameters.texts or usual
     settings = Settings(texts, shots_of(parameters), parameters.seed, parameters.calibration)
     studies = [Study(subject, settings) for subject in subjects]
     rows = [study.row() for study in studies]

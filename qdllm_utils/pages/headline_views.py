@@ -114,12 +114,13 @@ def answers(headline: Headline) -> list[str]:
 
 def summary(headline: Headline, reader: str, counts: str) -> str:
     """The answer in one sentence; counts: on how many tasks QD-LLM is above, level with and below the paper."""
+    named = counts.replace(" it ", " the paper's accuracy ", 1)
     ahead = [
         sum(each.verdict == "ahead" for (_, name), each in found.items() if name == reader)
         for found in (headline.circuit, headline.probe)
     ]
     return (
-        f"On states of {READERS.get(reader, reader)} tuned QD-LLM is against the paper's accuracy {counts} of "
+        f"On states of {READERS.get(reader, reader)} tuned QD-LLM is {named} of "
         f"{len(headline.teachers)} tasks; its circuit helps on {ahead[0]} of them, and it beats a linear probe on "
         f"{ahead[1]}."
     )
