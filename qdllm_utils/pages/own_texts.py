@@ -61,12 +61,12 @@ def data_check(own: OwnTexts, parameters: Parameters) -> HTML:
     """What the file holds and what was assumed or left out, sentence by sentence."""
     from transformers import AutoTokenizer
 
-    from qdllm_utils.model.tokens import STATIC, folder_of
+    from qdllm_utils.model.tokens import encoder_name, folder_of
     from qdllm_utils.texts.own_file_checks import data_check as check
     from qdllm_utils.texts.sources import split
 
     name = str(parameters.values["embedder"]).split(",")[0].strip()
-    tokenizer = AutoTokenizer.from_pretrained(folder_of("minilm" if name == STATIC else name), trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(folder_of(encoder_name(name)), trust_remote_code=False)
     asked = parameters.values["max_tokens"]
     most: int | str = int(asked) if str(asked).isdigit() else asked
     rows = split(own.labels, parameters.values["seed"])
