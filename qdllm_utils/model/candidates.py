@@ -9,6 +9,7 @@ import numpy as np
 
 from qdllm_utils.model import embedders, tfidf
 from qdllm_utils.model.calibration import fit_temperature, probabilities
+from qdllm_utils.model.choice import paired
 from qdllm_utils.model.data import Labelled
 from qdllm_utils.model.embedders import Embedder
 from qdllm_utils.model.teacher import Taught, compressed
@@ -140,8 +141,13 @@ def head_candidate(
     data: Labelled,
     teaching: Taught | None,
     seed: int,
+    exact: np.ndarray | None = None,
 ) -> Candidate:
-    """A head on embeddings (N + unlabelled, d), taught by the teacher's logits, or by the labels alone."""
+    """A head on embeddings (N + unlabelled, d), taught by the teacher's logits, or by the labels alone.
+
+    exact: float32 embeddings of the test texts (n, d), where `features` are of a quantised encoder: what int8 costs is
+    measured on them, with the same head.
+    """
     start = time.perf_counter()
     alone = teaching is None or arm == "labels"
     rows = data.rows["train"] if alone or teaching is None else data.taught_rows
@@ -159,6 +165,11 @@ def head_candidate(
     start = time.perf_counter()
     raw = {part: head.logits(features[data.rows[part]]) for part in ("validation", "test")}
     head_seconds = (time.perf_counter() - start) / sum(len(values) for values in raw.values())
+    settings = {"learning_rate": rate, "trained_on": "labels" if alone else "teacher and labels", "texts": len(rows)}
+    if exact is not None:
+        tested, plain = raw["test"].argmax(axis=1), head.logits(exact).argmax(axis=1)
+        truth = data.labels[data.rows["test"]]
+        settings["int8_cost"] = f"{paired(tested == truth, plain == truth)}, {np.mean(tested == plain):.1%} agree"
     model = TextModel(OnEmbedding(encoder, head), data.classes, 1.0)
     title = f"{TITLES[arm]} on {suffix}" if suffix else TITLES[arm]
     return scored(
@@ -170,7 +181,7 @@ def head_candidate(
         head_bytes=head.stored_bytes,
         rate=1 / (each + head_seconds),
         seconds=seconds,
-        settings={"learning_rate": rate, "trained_on": "labels" if alone else "teacher and labels", "texts": len(rows)},
+        settings=settings,
     )
 
 

@@ -107,7 +107,7 @@ def how(candidate: Any, config: dict[str, Any], onnx_difference: float | None) -
     if config["kind"] == "transformer":
         return "A whole sequence classifier in `teacher/`, run by transformers and torch."
     embedder, head = config["embedder"], config["head"]
-    place = "in `embedder/`" if embedder["kind"] == "static" else "which is not in this folder"
+    place = "in `embedder/`" if embedder["kind"] in ("static", "int8") else "which is not in this folder"
     lines = [
         f"Embedder: {embedder['model']}, {place}; SHA-256 of weights and tokeniser `{embedder['sha256']}`; pooling "
         f"{embedder['pooling']}.",
@@ -117,6 +117,11 @@ def how(candidate: Any, config: dict[str, Any], onnx_difference: float | None) -
         "by at most "
         f"{onnx_difference:.1e} on the test texts.",
     ]
+    if "int8_cost" in candidate.settings:
+        lines.append(
+            "The encoder's weights and activations have 8 bits. Accuracy less that of the same head on float32 "
+            f"embeddings of the test texts: {candidate.settings['int8_cost']}."
+        )
     if head["kind"] == "quantum":
         lines.append(
             f"`circuit.qasm`: the trained circuit, {head['qubits']} qubits and {head['layers']} layers, with "

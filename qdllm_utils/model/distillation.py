@@ -30,6 +30,7 @@ from qdllm_utils.model.candidates import (
 )
 from qdllm_utils.model.curve import LearningCurve, learning_curve
 from qdllm_utils.model.data import Labelled, prepare
+from qdllm_utils.model.int8 import Int8
 from qdllm_utils.model.teacher import BASELINES, Taught, taught
 from qdllm_utils.model.training import say
 
@@ -105,9 +106,10 @@ def distil(
     on the labels; class probabilities (N, C), columns in the order of the sorted labels; or None for the labels alone.
     unlabelled: more texts, which the teacher labels for the students; with probabilities as the teacher, these have a
     row for each of them after those of the labelled texts. max_tokens: what a text is cut to, 'auto' for the 95th
-    percentile of the lengths. embedder: `minilm`, `static`, a hub id or a folder, or several with commas. arms: which
-    of ARMS to train. baselines: the four compressed BERTs too. keep_teacher: whether the teacher can be recommended.
-    curve: whether to measure what more labels would bring. Raises InputError where the texts or names do not serve.
+    percentile of the lengths. embedder: `minilm`, `static`, a hub id or a folder, these but `static` with `:int8`
+    behind them for 8 bits, or several with commas. arms: which of ARMS to train. baselines: the four compressed
+    BERTs too. keep_teacher: whether the teacher can be recommended. curve: whether to measure what more labels would
+    bring. Raises InputError where the texts or names do not serve.
     """
     start = time.perf_counter()
     for arm in arms:
@@ -116,7 +118,7 @@ def distil(
     data = prepare(texts, labels, given, unlabelled, seed)
     names = [name.strip() for name in embedder.split(",") if name.strip()]
     if not names:
-        raise InputError("embedder is empty: give minilm, static, a hub id or a folder.")
+        raise InputError("embedder is empty: give minilm, minilm:int8, static, a hub id or a folder.")
     cut = tokens_of(max_tokens, data, names[0])
     workspace = tempfile.TemporaryDirectory(prefix="qdllm-model-")
     found: dict[str, Candidate] = {}
@@ -137,10 +139,11 @@ def distil(
         if keep_teacher or teaching.model is None:
             add(teacher_candidate(teaching, data))
     for name, (encoder, features) in pooled.items():
-        each = text_seconds(encoder, data.part("test"))
+        each, suffix = text_seconds(encoder, data.part("test")), name if len(names) > 1 else ""
+        exact = encoder.source.transform(data.part("test")) if isinstance(encoder, Int8) else None
         for arm in on_embedding:
             if arm != "labels" or teaching is not None:
-                add(head_candidate(arm, name if len(names) > 1 else "", encoder, features, each, data, teaching, seed))
+                add(head_candidate(arm, suffix, encoder, features, each, data, teaching, seed, exact))
     if baselines and teaching is not None:
         for arm in BASELINES:
             add(baseline_candidate(arm, data, teaching, cut, seed, Path(workspace.name)))

@@ -9,8 +9,10 @@ import numpy as np
 from qdcircuits.errors import InputError
 from qdllm_utils.model import tfidf
 from qdllm_utils.model.classifier import DistilledClassifier
-from qdllm_utils.model.embedders import Embedder, Encoder, embedder
+from qdllm_utils.model.embedders import Embedder, embedder
+from qdllm_utils.model.encoder import Encoder
 from qdllm_utils.model.heads import Head
+from qdllm_utils.model.int8 import Int8
 from qdllm_utils.model.saving import FORMAT, VERSION, VOCABULARY, WEIGHTS, file_hash
 from qdllm_utils.model.static import Static
 from qdllm_utils.model.text_model import OnEmbedding, Scorer, TextModel
@@ -106,6 +108,8 @@ def found_embedder(folder: Path, config: dict[str, Any], place: str | None) -> E
     kept = config["embedder"]
     if kept["name"] == STATIC:
         return Static(config["max_tokens"], folder / "embedder")
+    if kept["kind"] == "int8":
+        return Int8(kept["name"], kept["pooling"], config["max_tokens"], folder / "embedder")
     name = place or kept["name"]
     if place is None and kept["model"].startswith("folder "):
         raise InputError(

@@ -2,7 +2,7 @@
 
 config.json          what the model is; names every other file that it needs with its SHA-256
 weights.safetensors  of the head, or of TF-IDF (with vocabulary.json)
-embedder/            the static token vectors, where these are used
+embedder/            the static token vectors, or the encoder in int8, where these are used
 teacher/             a whole transformers classifier, where that is the model
 head.onnx            embedding -> probabilities;  circuit.qasm: the trained circuit of a quantum student
 README.md            the model card
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from qdcircuits.errors import InputError
+from qdllm_utils.model.int8 import Int8
 from qdllm_utils.model.static import Static
 from qdllm_utils.model.text_model import OnEmbedding, TextModel
 from qdllm_utils.model.tfidf import Tfidf
@@ -124,7 +125,7 @@ def save_on_embedding(
     difference = save_checked(head, model.temperature, folder / ONNX, scorer.embedder.transform(texts[:256]))
     if head.kind == "quantum":
         (folder / QASM).write_text(openqasm3(head.circuit, head.arrays["angles"].tolist()), encoding="utf-8")
-    if isinstance(scorer.embedder, Static):
+    if isinstance(scorer.embedder, Static | Int8):
         scorer.embedder.save(folder / "embedder")
     return {"kind": "head", "head": head.description, "embedder": scorer.embedder.identity}, difference
 

@@ -11,6 +11,7 @@ from qdcircuits.errors import InputError
 from qdllm_utils.texts import pretrained
 
 STATIC = "static"
+INT8 = ":int8"  # behind an encoder's name; no hub id has a colon
 TOKENS_A_BATCH = 4096
 LONGEST = 512  # tokens; 'auto' goes no further
 
@@ -35,6 +36,11 @@ def folder_of(name: str) -> Path:
 
     wanted = ["*.json", "*.txt", "*.safetensors", "*.model"]
     return Path(snapshot_download(str(found), allow_patterns=wanted, ignore_patterns=["*/*"]))
+
+
+def encoder_name(name: str) -> str:
+    """The encoder whose tokens an embedder reads."""
+    return "minilm" if name == STATIC else name.removesuffix(INT8)
 
 
 def in_batches(lengths: np.ndarray, tokens: int = TOKENS_A_BATCH) -> list[np.ndarray]:
@@ -67,7 +73,7 @@ def tokeniser(folder: Path) -> Any:
 
 def lengths_in_tokens(texts: list[str], name: str) -> np.ndarray:
     """The length of each text in the embedder's tokens, with the special ones, (N,)."""
-    folder = folder_of("minilm" if name == STATIC else name)
+    folder = folder_of(encoder_name(name))
     return np.array([len(found.ids) for found in tokeniser(folder).encode_batch(list(texts))], dtype=int)
 
 

@@ -2,6 +2,7 @@
 
 import html
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from qdllm_utils.model.training import fitting_threads, say
 from qdllm_utils.parameters import Parameters, read_parameters
 from qdllm_utils.show.html_table import DEMO, HTML, cell, head, line, table
 from qdllm_utils.texts.own_file import OwnTexts, read_own_file
+from qdllm_utils.texts.own_file_tokens import read_tokens, without_equals
 
 LABELS = "labels"  # as the teacher: none, the labels alone
 EXAMPLE = 400  # generated texts, where no file is given
@@ -37,12 +39,16 @@ def settings(namespace: dict[str, Any]) -> Parameters:
 
 
 def read(parameters: Parameters) -> OwnTexts:
-    """The user's texts, or, without a file, generated demo texts."""
+    """The user's texts, or, without a file, generated demo texts; without those that the token limit makes equal."""
     p = parameters.values
     if p["csv"] is not None:
-        return read_own_file(
+        own = read_own_file(
             p["csv"], p["text_column"], p["label_column"], p["separator"], p["encoding"], unlabelled=True
         )
+        tokens = read_tokens(own.texts, *tokenising(parameters))
+        # such a text in another part of the split would be known there; texts that were equal before stay
+        cut = tuple(group for group in tokens.equal if tokens.cut[list(group)].any())
+        return without_equals(own, replace(tokens, equal=cut))
     import tempfile
     from pathlib import Path
 
@@ -57,20 +63,24 @@ def read(parameters: Parameters) -> OwnTexts:
         return read_own_file(str(path))
 
 
-def data_check(own: OwnTexts, parameters: Parameters) -> HTML:
-    """What the file holds and what was assumed or left out, sentence by sentence."""
+def tokenising(parameters: Parameters) -> tuple[Any, int | str]:
+    """The tokeniser of the first embedder, and max_tokens as a number or 'auto'."""
     from transformers import AutoTokenizer
 
-    from qdllm_utils.model.tokens import STATIC, folder_of
+    from qdllm_utils.model.tokens import encoder_name, folder_of
+
+    name, asked = str(parameters.values["embedder"]).split(",")[0].strip(), parameters.values["max_tokens"]
+    tokenizer = AutoTokenizer.from_pretrained(folder_of(encoder_name(name)), trust_remote_code=False)
+    return tokenizer, int(asked) if str(asked).isdigit() else asked
+
+
+def data_check(own: OwnTexts, parameters: Parameters) -> HTML:
+    """What the file holds and what was assumed or left out, sentence by sentence."""
     from qdllm_utils.texts.own_file_checks import data_check as check
     from qdllm_utils.texts.sources import split
 
-    name = str(parameters.values["embedder"]).split(",")[0].strip()
-    tokenizer = AutoTokenizer.from_pretrained(folder_of("minilm" if name == STATIC else name), trust_remote_code=False)
-    asked = parameters.values["max_tokens"]
-    most: int | str = int(asked) if str(asked).isdigit() else asked
     rows = split(own.labels, parameters.values["seed"])
-    sentences = check(own, tokenizer, most, rows).sentences()
+    sentences = check(own, *tokenising(parameters), rows).sentences()
     stamp = DEMO if parameters.values["csv"] is None else ""
     items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
     return HTML(f'<div class="qd-check"><p>Data check{stamp}</p><ul>{items}</ul></div>')

@@ -88,3 +88,26 @@ def test_a_class_that_is_never_predicted_is_named(distilled):
 def test_what_cannot_be_learnt_from_is_one_sentence(texts, labels, teacher, mention, refused):
     with refused(mention):
         distil(texts, labels, teacher, embedder="static", arms=("tfidf",), progress=False)
+
+
+def test_the_four_compressed_berts_are_candidates_and_come_back(labelled, tmp_path, monkeypatch):
+    from qdllm_utils.model import load, teacher
+    from qdllm_utils.model.teacher import BASELINES
+
+    monkeypatch.setattr(teacher, "BASELINE_EPOCHS", 1)
+    texts, names, chances = labelled
+    quick = {"arms": ("tfidf",), "max_tokens": 16, "baselines": True, "curve": False, "progress": False}
+    found = distil(texts[::6], names[::6], chances[::6], **quick)
+    assert set(found.candidates) == {"tfidf", "teacher", *BASELINES}
+    assert set(found.report.frame["name"]) == set(found.candidates)
+    words = found.data.part("test")
+    model = load(found.save(tmp_path / "model", "pkd"))
+    assert np.abs(model.predict_proba(words) - found.candidates["pkd"].test).max() < 1e-5
+
+
+def test_an_adapter_as_the_teacher_says_what_it_is_and_of_what(tmp_path, refused):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "adapter_config.json").write_text('{"base_model_name_or_path": "org/base"}')
+    texts = [f"{word} number {n}" for n in range(10) for word in ("good", "bad")]
+    with refused("'mine' is a PEFT adapter of org/base", "merge_and_unload"):
+        distil(texts, ["a", "b"] * 10, str(tmp_path / "mine"), embedder="static", arms=("tfidf",), progress=False)

@@ -61,3 +61,15 @@ def test_without_a_file_the_example_is_stamped():
     own = own_texts.read(parameters)
     assert "generated demo texts" in own_texts.data_check(own, parameters)
     assert "demo scale: not a result" in own_texts.data_check(own, parameters)
+
+
+def test_texts_that_the_token_limit_makes_equal_are_left_out_and_it_is_said(tmp_path):
+    head = "word " * 80
+    rows = [(f"{word} thing {n}", label) for n in range(20) for word, label in (("good", "no"), ("poor", "yes"))]
+    rows += [(f"{head}{n}", "no") for n in range(3)] + [("🙂", "no"), ("🙁", "yes")]  # one unknown token each, not cut
+    pd.DataFrame(rows, columns=["text", "label"]).to_csv(tmp_path / "mine.csv", index=False)
+    parameters = own_texts.settings(namespace(csv=str(tmp_path / "mine.csv")))
+    own = own_texts.read(parameters)
+    assert len(own.texts) == 43 and own.texts[40:] == (f"{head}0", "🙂", "🙁")
+    page = own_texts.data_check(own, parameters)
+    assert "2 texts equal to another one for the embedder were left out" in page
