@@ -67,6 +67,7 @@ TRACED = [
     "table5",
     "table6",
     "table7",
+    "table8",
     "controls",
     "bytes",
     "ceiling",
