@@ -108,7 +108,8 @@ def frozen(folder: Path, half: bool) -> Any:
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".:")
         raise InputError(
-            f"The embedder in {folder.name!r} cannot be loaded ({reason}): save it with save_pretrained."
+            f"The embedder in {folder.name!r} cannot be loaded ({reason}): its files must be whole, its weights "
+            "safetensors of the architecture that its config.json names."
         ) from error
     finally:
         transformers_logging.set_verbosity(level)
