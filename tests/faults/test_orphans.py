@@ -36,12 +36,12 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def family(process: subprocess.Popen, mark: Path) -> list[psutil.Process]:
-    """All processes below this one, as soon as the work has begun."""
+    """All processes below this one, as soon as the work has begun and there are at least two."""
     ending = time.monotonic() + 60
-    while not mark.exists():
+    while not mark.exists() or len(found := psutil.Process(process.pid).children(recursive=True)) < 2:
         assert time.monotonic() < ending and process.poll() is None, "the work did not begin"
         time.sleep(0.1)
-    return psutil.Process(process.pid).children(recursive=True)
+    return found
 
 
 def assert_nothing_is_left(members: list[psutil.Process], tmp_path: Path, shared: set[str]) -> None:
