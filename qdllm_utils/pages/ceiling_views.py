@@ -94,7 +94,8 @@ def ceiling_table(ceiling: Ceiling) -> HTML:
         f"Test accuracy in percent, mean over {seeds} seeds, with its 95% interval over seeds and texts. Preset tuned "
         "at its own learning rate for every student; each reader's states are those that validation prefers. A teacher "
         "of true labels gives its class a probability of 0.9 and is wrong on texts drawn at random; labels themselves "
-        "have a tenth of the loss under every teacher."
+        "have a tenth of the loss under every teacher. Qwen reads and teaches hiding "
+        "detection only, where it was fine-tuned."
     )
     return table(notes, ["Teacher", *columns], body, ceiling.parameters.demo)
 

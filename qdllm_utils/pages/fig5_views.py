@@ -124,7 +124,8 @@ def accuracies(figure: Figure5) -> HTML:
     study = figure.studies[0]
     notices = "; ".join(study.chip.notices[:3]) + ("; ..." if len(study.chip.notices) > 3 else "")
     notes = (
-        f"All {first.result['test_texts']:,} test texts of the first line and those of the others, student seed "
+        f"All {first.result['test_texts']:,} test texts of the first line and those of the others, "
+        f"{'seed of the draws' if parameters.values.get('model') else 'student seed'} "
         f"{parameters.seed}, {study.settings.shots:,} shots a circuit, simulated noise of a chip after {chip}"
         f"{f' ({notices})' if notices else ''}. Grey: the 95% Wilson interval of an accuracy. Flipped: the class "
         "differs from the exact circuit's, in grey how many lost and won the right one. Back: of the texts that noise "

@@ -46,7 +46,7 @@ def headline_table(headline: Headline) -> HTML:
         f"({repeated(headline)} of the test texts). Feature: which states "
         "of the frozen reader the student reads; in preset tuned the one that a logistic regression prefers on "
         "validation, the same for every student. Trained parameters leave the reader out, which every student needs at "
-        "inference (MiniLM 22.7 million, MPNet 109.5 million, Qwen 1.54 billion)."
+        "inference (MiniLM 22.7 million, MPNet 109.5 million, Qwen 1.54 billion; Qwen reads hiding detection only)."
     )
     return table(notes, ["", *columns], body, headline.parameters.demo)
 

@@ -4,12 +4,13 @@ import json
 import re
 from pathlib import Path
 from statistics import mean
+from types import SimpleNamespace
 
 import pytest
 
 from qdllm_utils.runs import recompute
 from qdllm_utils.runs.store import Row, Store, key_of
-from qdllm_utils.show.book_extension import folded, trace
+from qdllm_utils.show.book_extension import fold, folded, trace
 from qdllm_utils.show.frame import groups, rows
 
 ROOT = Path(__file__).parents[2]
@@ -101,6 +102,17 @@ def number_of(page: str) -> dict:
 def test_every_page_with_rows_is_in_the_referees_list():
     pages = {path.stem for path in (ROOT / "book" / "executed").glob("*.json") if trace(path.stem)}
     assert pages == {*TRACED, *EARLIER}
+
+
+@pytest.mark.parametrize("page", [*TRACED, *EARLIER])
+def test_a_page_of_an_earlier_version_says_so_below_its_first_output(page):
+    place = ROOT / "book" / "executed" / f"{page}.ipynb"
+    source = [place.read_text()]
+    fold(SimpleNamespace(srcdir=str(ROOT / "book")), f"executed/{page}", source)
+    cells = json.loads(source[0])["cells"]
+    shown = [number for number, cell in enumerate(cells) if "with an earlier version" in "".join(cell["source"])]
+    first = next(number for number, cell in enumerate(cells) if cell["cell_type"] == "code")
+    assert shown == ([first + 1] if page in EARLIER else [])
 
 
 @pytest.mark.parametrize("page", [*TRACED, *EARLIER])
