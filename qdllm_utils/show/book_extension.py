@@ -35,7 +35,7 @@ seeds only. The {doc}`protocol <../protocol>` lists what has changed since; {doc
 def folded(notebook: dict[str, Any], page: str = "", earlier: bool = False) -> dict[str, Any]:
     """The notebook as a page: outputs only, then the rows behind them and its code, folded.
 
-    earlier: whether the page is of an earlier version, which it says below its first output.
+    earlier: whether the page is of an earlier version, which it says below its verdict.
     """
     cells, code = [], []
     for cell in notebook["cells"]:
@@ -46,9 +46,8 @@ def folded(notebook: dict[str, Any], page: str = "", earlier: bool = False) -> d
                 continue
             cell = cell | {"metadata": cell["metadata"] | {"tags": [*tags, "remove-input"]}}
         cells.append(cell)
-        if earlier and cell["cell_type"] == "code":
+        if earlier and "qd-verdict" in json.dumps(cell.get("outputs", [])):
             cells.append({"cell_type": "markdown", "id": "an-earlier-version", "metadata": {}, "source": EARLIER})
-            earlier = False
     listing = "\n\n".join(text for text in code if text)
     if page == "headline":
         text = main_figure.place("../")
