@@ -1,5 +1,5 @@
 # Included by the Makefile: the peers' own environments, one for each list of packages here, and the comparison.
-PEERS := peers peers-torch peers-torchquantum peers-catalyst
+PEERS := peers peers-torch peers-torchquantum peers-catalyst peers-texts
 
 .PHONY: bench-peers bench
 

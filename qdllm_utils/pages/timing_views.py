@@ -1,4 +1,4 @@
-"""What the timing rows show: Figure 3, the paper's own times beside ours, the price of the embedder, the simulators."""
+"""What the timing rows show: Figure 3, the paper's own times beside ours, the embedder, the simulators, the peers."""
 
 import json
 from pathlib import Path
@@ -20,6 +20,17 @@ from qdllm_utils.show.tables import STUDENT_NAMES
 from qdllm_utils.show.verdicts import DEMO_WHY, NOT, REPRODUCED, UNTRIED, Verdict
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "simulator.json"
+TEXTS = BENCHMARK.with_name("texts.json")
+CLASSIFIERS = {
+    "tfidf": "TF-IDF + logistic regression",
+    "quantum@static": "QD-LLM on static embeddings",
+    "quantum@minilm:int8": "QD-LLM on MiniLM in int8",
+    "quantum@minilm": "QD-LLM on MiniLM in float32",
+    "teacher": "the teacher, MiniLM fine-tuned",
+    "model2vec": "model2vec's own classifier",
+    "setfit": "setfit on MiniLM",
+    **STUDENT_NAMES,
+}
 OURS = "qdllm numba"
 SIMULATORS = {
     "qdllm numba": "this project, compiled",
@@ -230,5 +241,28 @@ def peers_table(rows: list[dict[str, Any]]) -> HTML:
     caption = (
         "CPU time of one training step (linear layer, circuit, head, loss, backward, Adam) and of one inference call; "
         "one thread, float32, 11 qubits. Grey: over this project's compiled path."
+    )
+    return table(caption, columns, lines)
+
+
+def texts_table(rows: list[dict[str, Any]]) -> HTML:
+    """From text to class: accuracy and CPU time of our student, the baselines and the peers (benchmarks/texts.py)."""
+    fastest = min(row["cpu_ms"] for row in rows if row["model"] in STUDENTS and row["model"] != "quantum")
+    lines = []
+    for row in sorted(rows, key=lambda row: row["cpu_ms"]):
+        cells = [
+            cell(f"{row['accuracy']:.3f}", f"[{row['low']:.3f}, {row['high']:.3f}]"),
+            cell(f"{1e3 / row['cpu_ms']:,.0f}"),
+            cell(f"{fastest / row['cpu_ms']:.1f}"),
+            cell(f"{row['cpu_ms']:.3f} ms", f"wall {row['wall_ms']:.3f} ms"),
+            cell("–" if row["tokenising"] is None else f"{row['tokenising']:.0%}"),
+        ]
+        lines.append(line(head(CLASSIFIERS[row["model"]], row["version"]), cells))
+    one = rows[0]
+    columns = ["", "test accuracy", "texts a CPU second", "over the fastest baseline", "a text", "of it tokenising"]
+    caption = (
+        f"From text to class, in turns on one thread, medians of {one['rounds']} turns on {one['date']}; "
+        f"trained on one split of {one['texts']} invented texts ({one['data']}), accuracy with its 95% interval on "
+        f"{one['test_texts']} test texts."
     )
     return table(caption, columns, lines)

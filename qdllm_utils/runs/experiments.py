@@ -144,9 +144,15 @@ class Experiment:
         return self.store.get(self.teacher_identity, self.compute_teacher, f"teacher {self.teacher}", arrays)
 
     def compute_teacher(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Fine-tune the teacher and score it."""
-        from qdllm_utils.runs import teaching
+        """Fine-tune the teacher and score it.
 
+        Raises InputError, before hours are spent, where the student would read states that this teacher does not have.
+        """
+        from qdllm_utils.runs import teaching
+        from qdllm_utils.texts.fine_tuned import check_bert
+
+        if self.asked.pooling == "teacher":
+            check_bert(self.teacher_spec)
         folder = self.checkpoints(self.teacher_identity)
         return teaching.taught(self.teacher_spec, self.source.corpus, self.parts(), folder, self.states_of)
 

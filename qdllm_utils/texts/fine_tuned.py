@@ -4,9 +4,29 @@ import numpy as np
 from scipy.special import softmax
 
 from qdcircuits.errors import InputError
+from qdllm_utils.texts import pretrained
 from qdllm_utils.texts.embeddings import embed
-from qdllm_utils.texts.teacher_specs import TeacherSpec, hub_name
+from qdllm_utils.texts.teacher_specs import TeacherSpec, hub_name, without_model
 from qdllm_utils.texts.teachers import fine_tune, merged_bert
+
+
+def no_bert(spec: TeacherSpec) -> InputError:
+    """The refusal of the pooling `teacher` for a model whose states cannot be had again."""
+    return InputError(
+        f"The pooling teacher reads the states of a BERT teacher, and {pretrained.shown_name(spec.name)} is none: "
+        "choose distilled, a frozen pooling, or the teacher minilm."
+    )
+
+
+def check_bert(spec: TeacherSpec) -> None:
+    """Raises InputError, before any training, where a teacher is no BERT; only its configuration is read."""
+    from transformers import AutoConfig
+
+    if spec.twin or without_model(spec.name):
+        raise no_bert(spec)
+    source = pretrained.locate(hub_name(spec.name))
+    if AutoConfig.from_pretrained(source, trust_remote_code=False).model_type != "bert":
+        raise no_bert(spec)
 
 
 def of_teacher(spec: TeacherSpec, adapter: dict[str, np.ndarray], texts: list[str], classes: int) -> np.ndarray:
@@ -15,10 +35,7 @@ def of_teacher(spec: TeacherSpec, adapter: dict[str, np.ndarray], texts: list[st
     Raises InputError for any other teacher, whose adapter is not kept.
     """
     if not adapter:
-        raise InputError(
-            f"The pooling teacher reads the states of a BERT teacher, and {spec.name} is none: choose distilled, a "
-            "frozen pooling, or the teacher minilm."
-        )
+        raise no_bert(spec)
     return embed(texts, hub_name(spec.name), encoder=merged_bert(spec, adapter, classes))["mean"]
 
 

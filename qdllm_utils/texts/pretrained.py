@@ -209,11 +209,19 @@ def identity(name: str) -> str:
     folder = Path(name).expanduser()
     if not folder.is_dir():
         return name if name == MINILM_NAME else f"{name}@{revision(name)}"
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    stamps = tuple((file, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    return f"folder {folder_hash(stamps)[:16]}"
+
+
+@lru_cache
+def folder_hash(stamps: tuple[tuple[Path, int, int], ...]) -> str:
+    """One SHA-256 over the names and contents of files, given with size and time so that only a changed one is read."""
     whole = hashlib.sha256()
-    for path in sorted(file for file in folder.iterdir() if file.is_file()):
+    for path, _, _ in stamps:
         with open(path, "rb") as file:
             whole.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return f"folder {whole.hexdigest()[:16]}"
+    return whole.hexdigest()
 
 
 def is_decoder(name: str) -> bool:

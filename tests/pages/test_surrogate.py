@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,28 +13,43 @@ from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.students.quantum import QuantumStudents
 from qdllm_utils.texts.sources import Source
 
-TEXTS = 320
+TEXTS = SCALES["demo"].generated
+
+
+def prepare(patch: pytest.MonkeyPatch, store: Path) -> None:
+    """Embeddings that are noise, presets of four qubits, and one store for the whole file."""
+    features = np.random.default_rng(0).normal(size=(TEXTS, 6)).astype(np.float32)
+    patch.setattr(Experiment, "embeddings", lambda self, pooling: features)
+    patch.setattr(surrogate, "knobs", lambda preset: knobs(preset, qubits=4))
+    patch.setenv("QDLLM_STORE", str(store))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """(the store, the page's study), with untrained students of four qubits in the store; made once, it takes long."""
+    folder = tmp_path_factory.mktemp("surrogate")
+    with pytest.MonkeyPatch.context() as patch:
+        prepare(patch, folder)
+        given = {"task": "emotion", "teacher": "minilm", "scale": "demo", "preset": "tuned", "qubits": 4}
+        parameters = Parameters(given | {"seed": 0, "words": 6, "data_dir": None, "refresh": False})
+        with provenance.recorded() as record:
+            pass
+        for chosen in (parameters.knobs, knobs("paper", qubits=4)):
+            experiment = Experiment(Source("emotion", SCALES["demo"]), SCALES["demo"], "minilm", chosen, Store())
+            student = QuantumStudents(6, 2, chosen, [0])
+            with torch.no_grad():
+                student.angles.normal_()
+            arrays = {name: values[0].numpy() for name, values in student.state_dict().items()}
+            result = {"acc": 0.5}
+            experiment.store.save(Row(experiment.student_identity("quantum", 0), result, record, arrays))
+        return folder, surrogate.study(parameters)
 
 
 @pytest.fixture
-def study(monkeypatch):
-    """The page's study with untrained students of four qubits in the store, and embeddings that are noise."""
-    features = np.random.default_rng(0).normal(size=(TEXTS, 6)).astype(np.float32)
-    monkeypatch.setattr(Experiment, "embeddings", lambda self, pooling: features)
-    monkeypatch.setattr(surrogate, "knobs", lambda preset: knobs(preset, qubits=4))
-    given = {"task": "emotion", "teacher": "minilm", "scale": "demo", "preset": "tuned", "qubits": 4}
-    parameters = Parameters(given | {"seed": 0, "words": 6, "data_dir": None, "refresh": False})
-    with provenance.recorded() as record:
-        pass
-    for chosen in (parameters.knobs, knobs("paper", qubits=4)):
-        experiment = Experiment(Source("emotion", SCALES["demo"]), SCALES["demo"], "minilm", chosen, Store())
-        student = QuantumStudents(6, 2, chosen, [0])
-        with torch.no_grad():
-            student.angles.normal_()
-        arrays = {name: values[0].numpy() for name, values in student.state_dict().items()}
-        result = {"acc": 0.5}
-        experiment.store.save(Row(experiment.student_identity("quantum", 0), result, record, arrays))
-    return surrogate.study(parameters)
+def study(made, monkeypatch):
+    folder, found = made
+    prepare(monkeypatch, folder)
+    return found
 
 
 def test_exact_surrogate_is_the_circuit_and_says_what_it_is(study):
@@ -41,7 +58,7 @@ def test_exact_surrogate_is_the_circuit_and_says_what_it_is(study):
     assert row.identity["words"] is None and row.identity["knobs"] == study.chosen.quantum.identity["knobs"]
     last = row.result["levels"][-1]
     assert max(last["error"]) < 1e-9 and last["same_class"] == 1 and last["acc"] == row.result["circuit_acc"]
-    assert row.result["counts"] == study.chosen.table.counts and row.result["texts"] == 64
+    assert row.result["counts"] == study.chosen.table.counts and row.result["texts"] == TEXTS // 5
     for one in row.result["levels"]:
         assert all(error <= bound + 1e-12 for error, bound in zip(one["error"], one["bound"], strict=True))
         assert one["seconds"] > 0 and 0 < one["total"] <= sum(row.result["counts"])

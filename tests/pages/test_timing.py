@@ -97,3 +97,17 @@ def test_the_sentence_names_the_fastest_peer_of_each_case_and_where_it_is_faster
     assert f"3.0 at 2 layers and 8 texts ({torq})." in sentence
     assert f"Faster than ours: 8 qubits, 2 layers, 8 texts ({qulacs}, 0.50)." in sentence
     assert "3.0 to 3.0 times our" in short and "in 1 of 2 cases timed another one is faster" in short
+
+
+def test_the_table_of_texts_is_over_the_fastest_of_the_baselines():
+    times = {"tinybert": 2.0, "pkd": 4.0, "quantum@static": 0.1, "setfit": 0.5}
+    rows = [
+        {"model": name, "version": "", "accuracy": 0.9, "low": 0.8, "high": 0.95, "cpu_ms": value, "wall_ms": 2 * value,
+         "tokenising": None, "rounds": 3, "date": "2026-01-01", "texts": 50, "test_texts": 10, "data": "a.csv"}
+        for name, value in times.items()
+    ]  # fmt: skip
+    shown = timing_views.texts_table(rows)
+    parts = shown.split("<tr")
+    ratios = {name: row for name in ("static", "setfit", "TinyBERT", "PKD") for row in parts if name in row}
+    assert "20.0" in ratios["static"] and "10,000" in ratios["static"]
+    assert "4.0" in ratios["setfit"] and "1.0" in ratios["TinyBERT"] and "0.5" in ratios["PKD"]

@@ -3,13 +3,17 @@
 import numpy as np
 import pytest
 import torch
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, GPT2Config
 
 from qdcircuits.errors import InputError
+from qdllm_utils.config import SCALES, knobs
 from qdllm_utils.parameters import read_parameters
+from qdllm_utils.runs import teaching
+from qdllm_utils.runs.experiments import Experiment
+from qdllm_utils.runs.store import Store
 from qdllm_utils.texts import fine_tuned, pretrained, teachers
 from qdllm_utils.texts.embeddings import embed
-from qdllm_utils.texts.sources import split
+from qdllm_utils.texts.sources import Source, split
 from qdllm_utils.texts.teacher_specs import TeacherSpec
 
 TEXTS = [f"{('good happy day ', 'bad gloomy night ')[n % 2] * (1 + n * 7 % 9)}number {n}" for n in range(60)]
@@ -76,3 +80,14 @@ def test_a_teacher_without_states_is_refused():
     with pytest.raises(InputError, match=r"the states of .* are not kept"):
         read_parameters(namespace)
     assert read_parameters(namespace | {"teacher": "minilm"}).knobs.pooling == "teacher"
+
+
+@pytest.mark.parametrize("name", ["folder", "opt", "labels-80"])
+def test_a_teacher_whose_states_the_student_cannot_read_is_refused_before_it_is_fine_tuned(name, tmp_path, monkeypatch):
+    GPT2Config(vocab_size=50, n_embd=8, n_layer=1, n_head=1).save_pretrained(tmp_path / "gpt")
+    monkeypatch.setattr(teaching, "taught", lambda *_: pytest.fail("fine-tuned"))
+    teacher = str(tmp_path / "gpt") if name == "folder" else name
+    source, scale = Source("hiding", SCALES["demo"]), SCALES["demo"]
+    experiment = Experiment(source, scale, teacher, knobs("paper", pooling="teacher"), Store())
+    with pytest.raises(InputError, match=r"states of a BERT teacher, and (gpt|opt|labels-80) is none"):
+        experiment.teacher_row()

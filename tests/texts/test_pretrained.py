@@ -146,6 +146,17 @@ def test_another_model_in_the_folder_has_another_identity(model_folder, file, co
     assert identity(str(model_folder)) != before
 
 
+def test_a_folder_is_read_once_for_its_identity_and_again_when_a_file_changes(model_folder, monkeypatch):
+    read, digest = [], hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda file, how: read.append(file.name) or digest(file, how))
+    files = [path for path in model_folder.iterdir() if path.is_file()]
+    (model_folder / files[0].name).write_bytes(b"changed")
+    first = [identity(str(model_folder)) for _ in range(5)]
+    assert len(read) == len(files) and len(set(first)) == 1
+    files[0].write_bytes(b"changed again")
+    assert identity(str(model_folder)) != first[0]
+
+
 def test_the_identity_of_a_hub_model_is_its_id_and_revision(monkeypatch):
     found = {"google-bert/bert-base-uncased": "86b5e09", "owner/name": "1234abc"}
     monkeypatch.setattr(
