@@ -20,7 +20,6 @@ from qdcircuits.ansatz import Circuit, fused
 from qdcircuits.pauli import RotationForm, rotation_form
 from qdcircuits.simulation import simulator
 
-ROLES = ("live", "merged", "dead")
 TOLERANCE = 1e-9  # of singular values, relative to the largest; float64 leaves zeros at about 1e-15
 CHUNK = 4  # samples whose Jacobians are worked out together; more of them do not fit the processor's cache
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from qdllm_utils.learning.metrics import classification
-from qdllm_utils.model.choice import Difference, paired, texts_needed
-from qdllm_utils.model.distillation import Candidate, Distilled, data_hash, tested
+from qdllm_utils.model.choice import paired, texts_needed
+from qdllm_utils.model.distillation import Distilled, data_hash, tested
 
 
 def size(number: float) -> str:
@@ -176,8 +176,3 @@ class Report:
     def data_hash(self) -> str:
         """See `distillation.data_hash`."""
         return data_hash(self.distilled.data)
-
-
-def difference_of(one: Candidate, other: Candidate, labels: np.ndarray) -> Difference:
-    """The paired difference in accuracy of two candidates on the test texts."""
-    return paired(one.test.argmax(axis=1) == labels, other.test.argmax(axis=1) == labels)

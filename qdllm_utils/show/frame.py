@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from qdcircuits.errors import InputError
 from qdllm_utils.runs.identity import LABELS
-from qdllm_utils.runs.store import PUBLISHED, Row
+from qdllm_utils.runs.store import PUBLISHED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,16 +75,3 @@ def line_of(record: dict[str, Any]) -> dict[str, Any]:
         values["validation"] = values["validation"]["acc"]
     made = {name: provenance.get(name) for name in ("seconds", "date", "commit")}
     return {name: record.get(name) for name in LABELS} | values | made | {"key": record["key"]}
-
-
-def frame_of(found: list[Row]) -> "pd.DataFrame":
-    """The same table of rows in memory."""
-    import pandas as pd
-
-    from qdllm_utils.runs.identity import describe
-
-    lines = [
-        line_of({"key": row.key, **describe(row.identity), "result": row.result, "provenance": row.provenance})
-        for row in found
-    ]
-    return pd.DataFrame(lines, columns=[name for name in COLUMNS if name != "page"])
