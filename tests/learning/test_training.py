@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 import torch
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from qdllm_utils.learning import training
 from qdllm_utils.learning.losses import cross_entropy
 from qdllm_utils.learning.training import Settings, epoch_batches, fit, keep, predict, rate
 
@@ -138,6 +139,15 @@ def test_copies_trained_together_equal_copies_trained_alone():
         assert single.best_epoch[0] == result.best_epoch[copy]
         assert single.validation[0] == pytest.approx(result.validation[copy])
     assert (together.weight[0] - together.weight[1]).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("copies", [1, 4])
+def test_the_seconds_of_an_epoch_are_those_of_one_copy(copies, monkeypatch):
+    """T_kd of the paper's tables: with a clock that goes on by one at every look, an epoch of all copies takes 1 s."""
+    looks = count()
+    monkeypatch.setattr(training.time, "perf_counter", lambda: float(next(looks)))
+    student = Linear(range(copies), Settings(0.1, 10, 3))
+    assert fit(student, toy_data(30), toy_data(20, 1)).epoch_seconds == pytest.approx(1 / copies)
 
 
 def test_the_same_seed_gives_the_same_weights_to_the_bit():

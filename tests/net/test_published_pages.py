@@ -6,16 +6,20 @@ or sentence turns this red, whatever page it is on.
 """
 
 import ast
+import base64
 import json
 import re
+import zlib
 from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 from qdllm_utils.runs import experiments, jobs, reading
 from qdllm_utils.runs.experiments import Experiment
+from qdllm_utils.runs.identity import data_of
 
 ROOT = Path(__file__).parents[2]
 RECORDS = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "book" / "executed").glob("*.json"))}
@@ -104,3 +108,38 @@ def test_a_published_page_comes_out_again_from_its_rows(name, monkeypatch):
 def plain(html: str) -> str:
     """The words and numbers of a piece of HTML."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)).strip()
+
+
+def test_every_published_score_is_that_of_the_classes_it_keeps_on_the_test_texts():
+    """All rows whose test labels are published: accuracy and macro P, R, F1 counted again from the confusion matrix."""
+    files = (ROOT / "book" / "results").glob("*.jsonl")
+    lines = [json.loads(line) for path in files for line in path.read_text().splitlines()]
+    truths = {told(row["identity"]["data"]): classes(row["result"]["test"]) for row in lines if row["kind"] == "labels"}
+    checked = 0
+    for row in lines:
+        truth = truths.get(told(data_of(row["identity"])))
+        if "predicted" not in row["result"] or truth is None:
+            continue
+        result, predicted, checked = row["result"], classes(row["result"]["predicted"]), checked + 1
+        assert [result[name] for name in ("acc", "p", "r", "f1")] == pytest.approx(scores(truth, predicted)), row["key"]
+    assert len(truths) == 3 and checked > len(lines) / 2
+
+
+def told(data: dict) -> str:
+    """What names texts and their split, as a text."""
+    return json.dumps(data, sort_keys=True)
+
+
+def classes(packed: str) -> np.ndarray:
+    """The class numbers of a row's packed answers."""
+    return np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8)
+
+
+def scores(truth: np.ndarray, predicted: np.ndarray) -> list[float]:
+    """Accuracy and macro precision, recall and F1 (0 for a class never predicted), from their definitions."""
+    n = int(truth.max()) + 1
+    counts = np.bincount(truth * n + predicted, minlength=n * n).reshape(n, n).astype(float)  # [truth, predicted]
+    right, said, there = counts.diagonal(), counts.sum(axis=0), counts.sum(axis=1)
+    p, r = right / np.maximum(said, 1), right / there
+    f1 = 2 * right / (said + there)
+    return [right.sum() / counts.sum(), p.mean(), r.mean(), f1.mean()]

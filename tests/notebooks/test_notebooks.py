@@ -1,24 +1,30 @@
 """Every notebook at demo scale, headless; then again from the store; bad parameters; the report's runner."""
 
+import base64
 import json
 import os
 import subprocess
 import sys
 import time
+import zlib
+from collections import Counter
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support
+from sklearn.model_selection import train_test_split
 
 from qdcircuits.errors import InputError
 from qdllm_utils import report
-from qdllm_utils.config import TASKS, knobs
+from qdllm_utils.config import SCALES, TASKS, Scale, knobs
 from qdllm_utils.runs import store as store_module
+from qdllm_utils.runs.identity import data_of
 from qdllm_utils.runs.published import Published
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.show import paper, record
-from qdllm_utils.texts.sources import authors_fingerprint
+from qdllm_utils.texts.sources import Source, authors_fingerprint
 
 ROOT = Path(__file__).parents[2]
 PAPERMILL = str(Path(sys.executable).with_name("papermill"))
@@ -97,6 +103,51 @@ def test_student_learns_something_from_the_demo_teacher(demo):
         accuracies.setdefault(row["identity"]["student"], []).append(row["result"]["acc"])
     assert {"quantum", "tinybert", "minillm", "distilbert", "pkd", "linear", "textrcnn"} <= set(accuracies)
     assert max(accuracies["quantum"]) > 0.6 and max(accuracies["pkd"]) > 0.6
+
+
+def test_every_score_is_that_of_the_texts_it_says(demo):
+    """All rows of the demo report, from their stored logits or classes: students and controls on the test texts alone,
+    a teacher on those of each part; the split and the metrics are scikit-learn's."""
+    store, _ = demo
+    faults, checked = score_faults(store, SCALES["demo"])
+    assert not faults
+    assert checked["teacher"] > 10 and checked["student"] > 500
+
+
+def score_faults(store: Path, scale: Scale) -> tuple[list[str], Counter]:
+    """The keys of rows whose scores are others than those of their logits or classes; how many were looked at."""
+    corpora = {source.fingerprint: source.corpus for task in TASKS if (source := Source(task, scale))}
+    faults, checked = [], Counter()
+    for path in store.glob("*.json"):
+        row = json.loads(path.read_text())
+        identity, result = row["identity"], row["result"]
+        data = data_of(identity)
+        if identity["kind"] not in ("student", "teacher") or "predicted" not in result or "of" in identity:
+            continue
+        labels = corpora[data["fingerprint"]].labels
+        numbers = np.arange(len(labels))
+        _, rest = train_test_split(numbers, test_size=0.4, stratify=labels, random_state=data["split_seed"])
+        held, test = train_test_split(rest, test_size=0.5, stratify=labels[rest], random_state=data["split_seed"])
+        predicted = np.frombuffer(zlib.decompress(base64.b64decode(result["predicted"])), np.uint8)
+        parts = [(test, result, predicted)]
+        files = list(store.glob(f"{path.stem}.*.npz"))
+        arrays = np.load(files[0]) if files else {}
+        if identity["kind"] == "teacher":
+            answers = arrays["logits"].argmax(axis=1)
+            same = (answers[test] == predicted).all()
+            parts.append((held, result["validation"], answers[held]))
+        elif "test_logits" in arrays:
+            same = (arrays["test_logits"].argmax(axis=1) == predicted).all()
+        else:
+            same = True
+        checked[identity["kind"]] += 1
+        for rows, scores, answer in parts:
+            p, r, f1, _ = precision_recall_fscore_support(labels[rows], answer, average="macro", zero_division=0)
+            expected = [accuracy_score(labels[rows], answer), p, r, f1]
+            same = same and np.allclose([scores[name] for name in ("acc", "p", "r", "f1")], expected)
+        if not same:
+            faults.append(f"{path.stem} {identity.get('student')}")
+    return faults, checked
 
 
 def test_second_run_loads_and_computes_nothing(demo, tmp_path):

@@ -127,8 +127,12 @@ def test_a_teacher_from_a_folder_leaves_no_path_in_its_row(monkeypatch, tmp_path
     logits = np.eye(2, dtype=np.float32)[np.arange(40) % 2]
     monkeypatch.setattr(teaching, "fine_tune", lambda *given: TeacherOutput(logits, 10, 2, {}))
     chosen = experiment(str(folder), path=str(tmp_path / "own.csv"))
+    for part, wrong in (("validation", 2), ("test", 3)):  # so that each part has an accuracy of its own
+        rows = chosen.parts()[part][:wrong]
+        logits[rows] = logits[rows][:, ::-1]
     row = chosen.teacher_row()
-    assert row.result["acc"] == 1.0 and row.result["rows"] == {"train": 24, "validation": 8, "test": 8}
+    assert row.result["acc"] == 5 / 8 and row.result["validation"]["acc"] == 6 / 8
+    assert row.result["rows"] == {"train": 24, "validation": 8, "test": 8}
     written = (chosen.store.folder / f"{row.key}.json").read_text()
     assert json.loads(written)["result"] == row.result
     assert str(tmp_path) not in written and str(Path(tmp_path).parent) not in written
