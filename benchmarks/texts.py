@@ -46,7 +46,7 @@ def tokenising(scorer: Any, texts: list[str], max_tokens: int) -> Callable[[], o
         return None
     embedder = scorer.embedder
     if isinstance(embedder, Static):
-        return lambda: embedder.model.tokenize(texts, max_length=max_tokens)
+        return lambda: embedder.model.tokenizer.encode_batch(texts)
     folder = embedder.folder if embedder.name == "minilm" else embedder.place
     return lambda: tokeniser(folder).encode_batch(texts)
 
