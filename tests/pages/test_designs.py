@@ -95,6 +95,14 @@ def test_the_conclusion_and_the_tables_tell_how_many_were_tried(trained):
     assert len(re.findall(r'<tr><th scope="row">', screened)) == 2 * found.tries
 
 
+def test_finalists_of_unequal_size_are_told(trained):
+    found = search((15,))
+    assert "Not equally large" not in designs_views.finalists_table(found)
+    for row in found.meetings[0].quantum.rows:
+        row.result["parameters"] = 7862
+    assert "7,862 of the quantum to 15 of the classical finalist" in designs_views.finalists_table(found)
+
+
 def test_every_task_has_a_sentence_of_its_own_numbers(trained):
     found = search((15,))
     other = designs.meet(Labelled, "Emotion", 50, range(designs.FINAL_SEEDS))
