@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 from packaging.requirements import Requirement
@@ -120,3 +121,14 @@ def test_environment_has_the_versions_of_the_lock():
     assert listed[1:-1] == list(pins("requirements.lock").values())
     for place in ("pyproject.toml", "Makefile"):
         assert set(re.findall(r"torch==[0-9.]+", (ROOT / place).read_text())) == {"torch==2.13.0"}
+
+
+def test_every_name_on_the_two_ways_through_the_house_exists():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## A text on its way")[1]
+    names = [name for name in re.findall(r"`([\w.]+)`", text) if name != "qdllm_utils"]
+    assert len(names) > 25
+    for name in names:
+        assert (
+            callable(resolve_name(name if name.startswith("qdcircuits.") else f"qdllm_utils.{name}"))
+            or "corpus" in name
+        )
