@@ -1,11 +1,13 @@
 """A fair search for a better student: the declared family, screened on validation, finalists on ten paired seeds.
 
 At each budget, in trained numbers, as many quantum designs as classical ones are tried, each at the same learning
-rates with the same seeds (see `runs.tuning`). The best of each kind on validation, mean over the screening seeds, is a
-finalist; the finalists meet on the test rows, which chose nothing. The family of comparisons is every quantum design
-that was screened on any task, not the finalists alone.
+rates with the same seeds (see `runs.tuning`). Where the quantum designs outgrow a budget, since the reader is wide, the
+classical ones get as many numbers as the largest of them. The best of each kind on validation, mean over the screening
+seeds, is a finalist; the finalists meet on the test rows, which chose nothing. The family of comparisons is every
+quantum design that was screened on any task, not the finalists alone.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,17 +29,22 @@ from qdllm_utils.runs.tuning import (
     number_of_seeds,
     train,
 )
-from qdllm_utils.students.design_catalogue import BUDGETS, CLASSICAL_DESIGNS, QUANTUM_DESIGNS
+from qdllm_utils.students.design_catalogue import BUDGETS, CLASSICAL_DESIGNS, QUANTUM_DESIGNS, WIDER
 
 FINAL_SEEDS = 13
+OUTGROWN = 1.5  # times a budget: then it is not the budget that binds
 
 
 @dataclass(frozen=True)
 class Meeting:
-    """One task, teacher and budget: what was screened of each kind, and the two finalists."""
+    """One task, teacher and budget: what was screened of each kind, and the two finalists.
+
+    budget: as declared; size: the trained numbers that the classical designs got.
+    """
 
     group: str
     budget: int
+    size: int
     screened: dict[str, list[Outcome]]
     quantum: Outcome
     classical: Outcome
@@ -46,7 +53,7 @@ class Meeting:
     @property
     def title(self) -> str:
         """Its name in the family of all meetings."""
-        return f"{self.group}: {self.budget:,} parameters"
+        return f"{self.group}: {self.size:,} parameters"
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ class Search:
         """The differences by task, for the forest plot."""
         found: dict[str, dict[str, Difference]] = {}
         for meeting in self.meetings:
-            found.setdefault(meeting.group, {})[f"{meeting.budget:,} parameters"] = self.differences[meeting.title]
+            found.setdefault(meeting.group, {})[f"{meeting.size:,} parameters"] = self.differences[meeting.title]
         return found
 
 
@@ -117,20 +124,26 @@ def differences(meetings: list[Meeting]) -> dict[str, Difference]:
 
 def meet(experiment: Experiment, group: str, budget: int, seeds: range) -> Meeting:
     """Screen both kinds at a budget, then train the best of each on all seeds."""
-    kinds = {"quantum": QUANTUM_DESIGNS[budget], "classical": CLASSICAL_DESIGNS[budget]}
-    arms = [Arm(name) for family in kinds.values() for name in family]
-    screened = train(experiment, arms, seeds[:TUNING_SEEDS], "tuned")
-    of_kind = {kind: {arm: screened[arm] for arm in arms if arm.student in family} for kind, family in kinds.items()}
-    best = {kind: max(outcomes, key=lambda arm: screened[arm].validation) for kind, outcomes in of_kind.items()}
+    of_kind = {"quantum": screen(experiment, QUANTUM_DESIGNS[budget], seeds)}
+    largest = max(outcome.rows[0].result["parameters"] for outcome in of_kind["quantum"].values())
+    size = budget if largest <= OUTGROWN * budget else WIDER.get(budget, budget)
+    of_kind["classical"] = screen(experiment, CLASSICAL_DESIGNS[size], seeds)
+    best = {kind: max(found, key=lambda arm: found[arm].validation) for kind, found in of_kind.items()}
     finalists = train(experiment, best.values(), seeds, "tuned")
     return Meeting(
         group,
         budget,
+        size,
         {kind: list(outcomes.values()) for kind, outcomes in of_kind.items()},
         finalists[best["quantum"]],
         finalists[best["classical"]],
         experiment.test_labels(),
     )
+
+
+def screen(experiment: Experiment, names: Iterable[str], seeds: range) -> dict[Arm, Outcome]:
+    """The designs of a kind, each at its own best learning rate on validation, on the screening seeds."""
+    return train(experiment, [Arm(name) for name in names], seeds[:TUNING_SEEDS], "tuned")
 
 
 def conclusions(search: Search) -> list[str]:
@@ -146,7 +159,7 @@ def conclusion(search: Search, group: str) -> str:
     won = verdicts.count("ahead")
     tries = sum(len(meeting.screened["quantum"]) for meeting in meetings)
     start = (
-        f"{group}, budgets of {', '.join(f'{meeting.budget:,}' for meeting in meetings)} trained numbers: of {tries} "
+        f"{group}, budgets of {', '.join(f'{meeting.size:,}' for meeting in meetings)} trained numbers: of {tries} "
         f"quantum designs and as many classical ones, each at {len(LEARNING_RATES)} learning rates, {won or 'none'} of "
         f"the quantum finalists {'is' if won < 2 else 'are'} ahead of the classical finalist of its budget, "
         f"{verdicts.count('behind')} behind, {verdicts.count('inconclusive')} inconclusive."

@@ -30,21 +30,7 @@ def finalists_table(search: Search) -> HTML:
     )
     if search.left_out:
         notes += f" Budgets declared and not run here: {', '.join(f'{budget:,}' for budget in search.left_out)}."
-    return table(notes + unequal_sizes(search), ["", *columns], body, search.parameters.demo)
-
-
-def unequal_sizes(search: Search) -> str:
-    """Where a finalist has half as many trained numbers again as the other: a linear first layer grows with E."""
-    told = []
-    for meeting in search.meetings:
-        quantum, classical = (one.rows[0].result["parameters"] for one in (meeting.quantum, meeting.classical))
-        if not 2 / 3 <= quantum / classical <= 3 / 2:
-            told.append(f"{quantum:,} of the quantum to {classical:,} of the classical finalist")
-    if not told:
-        return ""
-    return (
-        f" Not equally large, since a linear first layer grows with the width of E: {'; '.join(told)} trained numbers."
-    )
+    return table(notes, ["", *columns], body, search.parameters.demo)
 
 
 def screened_table(search: Search) -> HTML:

@@ -97,6 +97,9 @@ def quantum_title(chosen: dict[str, Any]) -> str:
 
 
 BUDGETS = tuple(QUANTUM)
+# A linear first layer grows with the embedding. The budgets are those of MiniLM's 384 numbers; where the reader is as
+# wide as BERT (768), the largest quantum designs of these two have about so many, and the classical ones get as many.
+WIDER = {800: 1600, 4500: 8600}
 QUANTUM_DESIGNS: dict[int, dict[str, type[QuantumStudents]]] = {
     budget: {
         f"q{budget}_{number}": named(QuantumDesign, f"q{budget}_{number}", quantum_title(chosen), chosen)
@@ -109,7 +112,7 @@ CLASSICAL_DESIGNS: dict[int, dict[str, type[QuantumStudents]]] = {
         f"c{budget}_{number}": named(base, f"c{budget}_{number}", title, {"budget": budget})
         for number, (title, base) in enumerate(CLASSICAL, start=1)
     }
-    for budget in BUDGETS
+    for budget in (*BUDGETS, *WIDER.values())
 }
 DESIGNS = {
     name: design
