@@ -6,6 +6,7 @@ work out when a text comes. Qubit 0 is the most significant bit of a basis state
 
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,14 @@ class Permutation:
     index: np.ndarray
 
 
-Dense = Rotation | Phase | Permutation
+@dataclass(frozen=True)
+class ReadOut:
+    """<Z_j> of every qubit: the chances (B, 2^n) of the basis states times its signs on them, (2^n, n)."""
+
+    signs: np.ndarray
+
+
+Dense = Rotation | Phase | Permutation | ReadOut
 
 
 def bits(n: int) -> np.ndarray:
@@ -51,8 +59,10 @@ def signs(n: int) -> np.ndarray:
 
 
 def dense_steps(circuit: Circuit, angles: np.ndarray) -> list[Dense]:
-    """The steps after the product state of RX(z_j), the first of them its phases (-i)^(number of ones).
+    """The steps after the product state of RX(z_j), from its phases (-i)^(number of ones) to the read-out.
 
+    Phases beside each other are one, and CNOTs stand before phases. At the end phases change no chance and are left
+    out, and CNOTs only change which sign stands where.
     angles: (n_weights,) in rad. Raises InputError for a circuit whose inputs are not one RX a qubit, or whose ansatz
     has gates other than RY, RZ, RZZ and CNOT.
     """
@@ -70,10 +80,24 @@ def dense_steps(circuit: Circuit, angles: np.ndarray) -> list[Dense]:
             steps.append(rotation(n, step.gates, angles))
         elif step.kind == "diagonal":
             turn = sum(-0.5 * angles[gate.index] * signs(n)[:, gate.wires].prod(axis=1) for gate in step.gates)
-            steps.append(Phase(np.cos(turn), np.sin(turn)))
+            steps[-1:] = joined(steps[-1], Phase(np.cos(turn), np.sin(turn)))
         else:
-            steps.append(permutation(n, step.gates))
-    return steps
+            steps[-1:] = joined(steps[-1], permutation(n, step.gates))
+    eigenvalues = signs(n)
+    while not isinstance(steps[-1], Rotation):
+        last = steps.pop()
+        if isinstance(last, Permutation):
+            eigenvalues = eigenvalues[np.argsort(last.index)]
+    return [*steps, ReadOut(eigenvalues)]
+
+
+def joined(last: Dense, step: Phase | Permutation) -> list[Dense]:
+    """Two steps that follow each other, in fewer or in the order of the docstring above."""
+    if isinstance(last, Phase) and isinstance(step, Phase):
+        return [Phase(last.cos * step.cos - last.sin * step.sin, last.cos * step.sin + last.sin * step.cos)]
+    if isinstance(last, Phase) and isinstance(step, Permutation):
+        return [step, Phase(last.cos[step.index], last.sin[step.index])]
+    return [last, step]
 
 
 def rotation(n: int, gates: list[Gate], angles: np.ndarray) -> Rotation:
@@ -96,22 +120,30 @@ def permutation(n: int, gates: list[Gate]) -> Permutation:
     return Permutation(source)
 
 
-def expectations(steps: list[Dense], inputs: np.ndarray) -> np.ndarray:
-    """<Z_j> of every qubit, (B, n), from the encoder's angles (B, n) in rad."""
+def outer(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The outer product of each pair of rows, (B, k) and (B, m) to (B, k m)."""
+    return (left[:, :, None] * right[:, None]).reshape(len(left), -1)
+
+
+def expectations(steps: list[Dense], inputs: np.ndarray, dtype: type[np.floating[Any]] = np.float64) -> np.ndarray:
+    """<Z_j> of every qubit, (B, n), from the encoder's angles (B, n) in rad; dtype: of the states."""
     batch, n = inputs.shape
-    half = inputs / 2
-    real = np.ones((batch, 1))
-    for cos, sin in zip(np.cos(half).T, np.sin(half).T, strict=True):
-        real = (real[:, :, None] * np.stack([cos, sin], axis=1)[:, None]).reshape(batch, -1)
+    single = np.stack([np.cos(inputs / 2), np.sin(inputs / 2)], axis=2, dtype=dtype)  # (B, n, 2)
+    # outer products over each half of the qubits, then one of the halves: long rows are several times faster
+    halves = (reduce(outer, (single[:, wire] for wire in part)) for part in np.array_split(np.arange(n), min(n, 2)))
+    real = reduce(outer, halves)
     imaginary = np.zeros_like(real)
     for step in steps:
         if isinstance(step, Phase):
-            real, imaginary = real * step.cos - imaginary * step.sin, real * step.sin + imaginary * step.cos
+            cos, sin = step.cos.astype(dtype), step.sin.astype(dtype)
+            real, imaginary = real * cos - imaginary * sin, real * sin + imaginary * cos
         elif isinstance(step, Permutation):
-            real, imaginary = real[:, step.index], imaginary[:, step.index]
-        else:
-            shape = (batch, len(step.left), len(step.right))
+            real, imaginary = (part.take(step.index, axis=1) for part in (real, imaginary))
+        elif isinstance(step, Rotation):
+            left, right = step.left.astype(dtype), step.right.T.astype(dtype)
             real, imaginary = (
-                (step.left @ part.reshape(shape) @ step.right.T).reshape(batch, -1) for part in (real, imaginary)
+                (left @ part.reshape(batch, len(left), -1) @ right).reshape(batch, -1) for part in (real, imaginary)
             )
-    return (real**2 + imaginary**2) @ signs(n)
+        else:
+            real = (real**2 + imaginary**2) @ step.signs.astype(dtype)
+    return real

@@ -17,7 +17,7 @@ import numpy as np
 from qdcircuits.ansatz import Circuit, qdllm_circuit
 from qdllm_utils.model.circuit import Dense, dense_steps, expectations
 
-ROWS = 64  # texts at a time through a circuit, so that their states stay in the cache
+ROWS = 16  # texts at a time through a circuit, so that their states stay in the cache
 LEAST_SPREAD = 1e-6  # what the students put for a feature that does not change
 
 
@@ -88,7 +88,8 @@ class Head:
         """What the last layer reads, (B, n), from the encoder's angles (B, n)."""
         if self.kind == "surrogate":
             return terms(angles) @ self.arrays["coefficients"].astype(float)
-        return np.concatenate([expectations(self.steps, angles[i : i + ROWS]) for i in range(0, len(angles), ROWS)])
+        parts = [expectations(self.steps, angles[i : i + ROWS], np.float32) for i in range(0, len(angles), ROWS)]
+        return np.concatenate(parts)
 
     def logits(self, features: np.ndarray) -> np.ndarray:
         """(B, C) float64, from embeddings (B, d)."""

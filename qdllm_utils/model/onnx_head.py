@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from qdllm_utils.model.circuit import Permutation, Phase, signs
+from qdllm_utils.model.circuit import Permutation, Phase, Rotation
 from qdllm_utils.model.heads import Head, restored
 
 OPSET = 17
@@ -77,15 +77,17 @@ def circuit_nodes(graph: Graph, head: Head, angles: str) -> str:
         elif isinstance(step, Permutation):
             index = graph.constant(step.index, np.int64)
             real, imaginary = (graph("Gather", part, index, axis=1) for part in (real, imaginary))
-        else:
+        elif isinstance(step, Rotation):
             left, right = graph.constant(step.left), graph.constant(step.right.T)
             shape = (len(step.left), len(step.right))
             real, imaginary = (
                 graph.reshape(graph("MatMul", graph("MatMul", left, graph.reshape(part, *shape)), right), 2**n)
                 for part in (real, imaginary)
             )
-    chances = graph("Add", graph("Mul", real, real), graph("Mul", imaginary, imaginary))
-    return graph("MatMul", chances, graph.constant(signs(n)))
+        else:
+            chances = graph("Add", graph("Mul", real, real), graph("Mul", imaginary, imaginary))
+            real = graph("MatMul", chances, graph.constant(step.signs))
+    return real
 
 
 def terms_nodes(graph: Graph, head: Head, angles: str) -> str:
