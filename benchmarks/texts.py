@@ -166,6 +166,7 @@ def measured(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             {
                 "model": one,
                 "version": peers[one].about["version"] if one in peers else "",
+                "note": f"{arguments.setfit_steps} steps of 16 pairs" if one == "setfit" else "",
                 "accuracy": float(right.mean()), "low": low, "high": high, "test_texts": len(truth),
                 "bytes": candidate.stored_bytes if candidate else None,
                 "pooling": embedder.pooling if embedder else None,

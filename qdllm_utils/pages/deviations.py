@@ -60,11 +60,16 @@ def choices() -> list[Choice]:
             "LoRA rank",
             f"{text('rank')}; Table 3's counts need 200",
             "–",
-            "64 for the LLMs, 16 for MiniLM, 8 for twins; part of the row",
+            "64 for the LLMs, 16 for the small models, 8 for twins; part of the row",
             f"MiniLM with rank {OTHER_RANK}",
             rank=OTHER_RANK,
         ),
-        Choice("embedder", "BERT-base-uncased", "–", "the same at scale paper; all-mpnet-base-v2, of its shape, at cpu; all-MiniLM-L6-v2 at demo"),
+        Choice(
+            "embedder",
+            "BERT-base-uncased",
+            "–",
+            "the same at scale paper; all-mpnet-base-v2, of its shape, at cpu; all-MiniLM-L6-v2 at demo",
+        ),
         Choice(
             "pooling of the embedding",
             "not stated",

@@ -257,7 +257,9 @@ def texts_table(rows: list[dict[str, Any]]) -> HTML:
             cell(f"{row['cpu_ms']:.3f} ms", f"wall {row['wall_ms']:.3f} ms"),
             cell("–" if row["tokenising"] is None else f"{row['tokenising']:.0%}"),
         ]
-        lines.append(line(head(CLASSIFIERS[row["model"]], row["version"]), cells))
+        lines.append(
+            line(head(CLASSIFIERS[row["model"]], " ".join(filter(None, (row["version"], row["note"])))), cells)
+        )
     one, of = rows[0], {row["model"]: fastest / row["cpu_ms"] for row in rows}
     columns = ["", "test accuracy", "texts a CPU second", "over the fastest baseline", "a text", "of it tokenising"]
     told = [
