@@ -16,7 +16,7 @@ from qdllm_utils.pages.splits_views import signed
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.comparison import Comparison, TeacherRun
 from qdllm_utils.runs.experiments import Experiment
-from qdllm_utils.runs.statistics import Difference, compared
+from qdllm_utils.runs.statistics import LEAST_SEEDS, Difference, compared
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.runs.tuning import predictions
 from qdllm_utils.show import html_table, paper, tables
@@ -113,6 +113,8 @@ def verdict(related: Related) -> tables.HTML:
         "The paper's claim that QD-LLM outperforms the related-task baselines on every task: "
         f"{judgement}; it is ahead in {ahead} of {len(outcomes)} comparisons and behind in {behind}. "
     )
+    if len(related.parameters.seed_list) < LEAST_SEEDS:
+        text += f"Fewer than {LEAST_SEEDS} seeds tell nothing, whatever the difference. "
     shown = f"<strong>{html.escape(text)}</strong>{html.escape(' '.join(lines))}{badge(related)}"
     return tables.HTML(f'<div class="qd-verdict">{shown}</div>', verdicts=[text.strip(), *lines])
 

@@ -138,6 +138,7 @@ def test_the_difference_is_paired_by_seed_and_text_and_corrected_for_all_baselin
 def test_the_verdict_follows_from_the_rows(quantum, seeds, judgement, outcome):
     shown = fig4.verdict(made_up({"minilm": quantum}, [0.70, 0.71, 0.70, 0.70, 0.70][:seeds], seeds=seeds))
     assert judgement in shown and shown.count(outcome) == 3 and "demo scale" in shown
+    assert ("Fewer than 5 seeds tell nothing" in shown) == (seeds < 5)
     assert f"of {3 * len(RELATED) - 2} comparisons" in shown
 
 
