@@ -126,7 +126,7 @@ def badge(related: Related) -> str:
 
 def table(related: Related) -> tables.HTML:
     """A block for each task: every student's metrics, its parameters, and QD-LLM's lead over it."""
-    heads = [tables.METRICS[name] for name in COLUMNS] + ["QD-LLM's lead (Acc, points)", "parameters"]
+    heads = [tables.METRICS[name] for name in COLUMNS] + ["Lead, points", "Parameters"]
     lines = []
     for task, comparison in related.tasks.items():
         lines.append(html_table.group(comparison.title, 1 + len(heads)))
@@ -175,7 +175,8 @@ def caption(related: Related) -> str:
         f"QD-LLM: preset {parameters.preset}{changes}; teacher {teachers}{several}.",
         "The baselines learn from the task's labels and have no teacher.",
         (f"Mean ± standard deviation over {seeds} seeds. " if seeds > 1 else "One seed: no spread. ")
-        + "Lead: the difference paired by seed and text, with its 95% interval over both, corrected for all baselines.",
+        + "Lead: QD-LLM's accuracy less the baseline's, paired by seed and text, with its 95% interval over both, "
+        "corrected for all baselines.",
         "Parameters are trained ones: QD-LLM and BERT-QTC read the text through a frozen encoder that is not counted.",
         f"Grey: the paper's QD-LLM; the paper's text prints no number of Figure 4's baselines.{sizes}",
     ]

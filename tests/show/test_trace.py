@@ -39,7 +39,7 @@ def test_a_line_of_the_trace_is_the_mean_over_the_seeds_in_the_files(page):
     found = groups(rows(page, kind="student")).to_dict("records")
     assert len(found) >= 5 and sum(line["seeds"] for line in found) == len(students)
     for line in found:
-        same = [row for row in students if row["student"] == line["student"]]
+        same = [row for row in students if (row["student"], row["teacher"]) == (line["student"], line["teacher"])]
         if isinstance(line["embedder"], str):  # of the quantum student: a line for each reader
             same = [row for row in same if row["embedder"] == line["embedder"]]
         assert line["seeds"] == len(same)
