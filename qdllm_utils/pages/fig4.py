@@ -126,7 +126,8 @@ def badge(related: Related) -> str:
 
 def table(related: Related) -> tables.HTML:
     """A block for each task: every student's metrics, its parameters, and QD-LLM's lead over it."""
-    heads = [tables.METRICS[name] for name in COLUMNS] + ["Lead, points", "Parameters"]
+    first, *others = (tables.METRICS[name] for name in COLUMNS)
+    heads = [first, "Lead, points", *others, "Parameters"]
     lines = []
     for task, comparison in related.tasks.items():
         lines.append(html_table.group(comparison.title, 1 + len(heads)))
@@ -135,7 +136,8 @@ def table(related: Related) -> tables.HTML:
             for metric in COLUMNS:
                 printed = paper.compression(task, "overall", "quantum", metric) if student == "quantum" else None
                 cells.append(tables.cell(by_seed(comparison, student, metric), metric, printed))
-            cells += [lead(related, task, student), html_table.cell(tables.count(rows[0].result["parameters"]))]
+            cells.insert(1, lead(related, task, student))
+            cells.append(html_table.cell(tables.count(rows[0].result["parameters"])))
             lines.append(html_table.line(head(student, rows[0]), cells))
     return html_table.table(html_table.HTML(caption(related)), ["", *heads], lines)
 

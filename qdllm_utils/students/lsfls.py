@@ -36,7 +36,7 @@ class LSFLS(BertStudent):
     small = Size("minilm", (0, 1))
     paper = Size("bert", tuple(range(12)))
     weights: ClassVar[dict[str, Any]] = {"labels": 32, "threshold": 0.9, "rounds": 2, "added": 32, "epoch_rows": 128}
-    note = "32 labels a class, the other training rows unlabelled"
+    note = "32 labels a class, the rest unlabelled"
     learning_rate, batch_size, patience = 5e-4, 8, 0
 
     def __init__(self, size: Size, classes: int, epochs: int, seed: int) -> None:
