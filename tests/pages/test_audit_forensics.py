@@ -187,7 +187,8 @@ def test_macro_recall_of_table_6(paper_rows):
     """The least: OPT-6.7B +PKD, .7828 - .7803 = .0025."""
     lines = audit_recall.macro_tests(paper_rows)
     assert lines["paper"].iloc[0] == "25 of 25, 0.0025 to 0.0406"
-    assert (lines["chance"] < 0.002).all()
+    assert (lines["chance"].iloc[:2] < 0.002).all()
+    assert lines["chance"].iloc[2] < 0.01  # "fewer than 1 in 100 macro averages of ours", the words of the page
 
 
 def test_a_nearly_balanced_set_passes(described):
