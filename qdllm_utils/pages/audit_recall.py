@@ -21,7 +21,8 @@ MACRO = "Table 6: is macro recall the accuracy?"
 MACRO_SHOWS = (
     "With equally large classes macro recall is the accuracy, and a random fifth of the texts is nearly balanced. R of "
     "Table 6 is larger than Acc in every row, by more than any such division gives, and even the least of its R - P is "
-    "one that fewer than 1 in 100 macro averages of ours reach. So R of Table 6 is neither macro recall nor weighted recall (which is Acc) on such a set."
+    "one that fewer than 1 in 100 macro averages of ours reach. So R of Table 6 is neither macro recall nor weighted "
+    "recall (which is Acc) on such a set."
 )
 MACRO_SHOWS_NOT = (
     "That R is wrong: the paper gives formulas for one positive class only and does not say how four classes were "
