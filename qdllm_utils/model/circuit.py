@@ -84,7 +84,7 @@ def dense_steps(circuit: Circuit, angles: np.ndarray) -> list[Dense]:
         else:
             steps[-1:] = joined(steps[-1], permutation(n, step.gates))
     eigenvalues = signs(n)
-    while not isinstance(steps[-1], Rotation):
+    while steps and not isinstance(steps[-1], Rotation):
         last = steps.pop()
         if isinstance(last, Permutation):
             eigenvalues = eigenvalues[np.argsort(last.index)]

@@ -17,7 +17,7 @@ from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.statistics import Difference, by_text, compared
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.runs.tuning import Arm, predictions, train
-from qdllm_utils.texts.few_labels import STATES, FewLabels
+from qdllm_utils.texts.few_labels import FewLabels
 from qdllm_utils.texts.pretrained import EMBEDDERS
 from qdllm_utils.texts.sources import Source
 
@@ -101,7 +101,7 @@ def run(parameters: Parameters) -> Few:
             found: dict[str, list[Row]] = {}
             for draw in range(draws):
                 few = FewLabels(teacher, size, draw)
-                taught = Experiment(source, scale, few.name, knobs("tuned", pooling=STATES), store)
+                taught = Experiment(source, scale, few.name, knobs("tuned", pooling=FewLabels.pooling), store)
                 found.setdefault("teacher", []).append(taught.teacher_row())
                 for name, row in students_of(taught, draw, size).items():
                     found.setdefault(name, []).append(row)

@@ -163,13 +163,13 @@ def verdict(rows: dict[str, Row], demo: bool) -> Verdict:
 
 
 def benchmark(path: str | None) -> list[dict[str, Any]]:
-    """The rows that benchmarks/simulator.py wrote; by default those published with the project."""
+    """The rows that a benchmark wrote; by default those of benchmarks/simulator.py published with the project."""
     file = Path(path) if path else BENCHMARK
     try:
         return json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{file.name} cannot be read ({type(error).__name__}): give the file that `make bench` wrote."
+            f"{file.name} cannot be read ({type(error).__name__}): give the file as the benchmark wrote it."
         ) from None
 
 
@@ -278,4 +278,4 @@ def texts_table(rows: list[dict[str, Any]]) -> HTML:
 
 def texts_rows() -> list[dict[str, Any]]:
     """The rows that benchmarks/texts.py wrote, as published with the project."""
-    return json.loads(TEXTS.read_text())
+    return benchmark(str(TEXTS))

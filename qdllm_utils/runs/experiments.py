@@ -144,10 +144,7 @@ class Experiment:
         return self.store.get(self.teacher_identity, self.compute_teacher, f"teacher {self.teacher}", arrays)
 
     def compute_teacher(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Fine-tune the teacher and score it.
-
-        Raises InputError, before hours are spent, where the student would read states that this teacher does not have.
-        """
+        """Fine-tune the teacher and score it; one whose states the student could not read is refused before that."""
         from qdllm_utils.runs import teaching
         from qdllm_utils.texts.fine_tuned import check_bert
 
@@ -158,9 +155,7 @@ class Experiment:
 
     def states_of(self, few: Any) -> np.ndarray:
         """The frozen states (N, d) that a teacher of few labels reads (`texts.few_labels.FewLabels`)."""
-        from qdllm_utils.texts.few_labels import STATES
-
-        return replace(self, scale=replace(self.scale, embedder=few.reader)).embeddings(STATES)
+        return replace(self, scale=replace(self.scale, embedder=few.reader)).embeddings(few.pooling)
 
     def embeddings(self, pooling: str) -> np.ndarray:
         """The embeddings of all texts for a pooling, (N, d), each a row of its own; the frozen ones are made together.

@@ -79,8 +79,9 @@ def stand_ins(names: list[str]) -> str:
 
 
 def few(names: list[str]) -> str:
-    """'MiniLM and MPNet'."""
-    return " and ".join(TEACHER_NAMES.get(name, name) for name in names)
+    """'MiniLM', 'MiniLM and MPNet', 'MiniLM, MPNet and Qwen'."""
+    *before, last = (TEACHER_NAMES.get(name, name) for name in names)
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def is_real(run: TeacherRun) -> bool:

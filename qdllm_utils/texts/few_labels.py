@@ -5,6 +5,7 @@ is not fine-tuned: with so few labels there is next to nothing to tune hundreds 
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,13 +13,15 @@ from qdcircuits.errors import InputError
 from qdllm_utils.texts.teacher_specs import FEW_LABELS
 from qdllm_utils.texts.teachers import TeacherOutput
 
-STATES = "middle"  # the mean over a text's tokens at half depth
-
 
 @dataclass(frozen=True)
 class FewLabels:
-    """What the name of such a teacher says. reader: of the texts; labelled: texts a class; draw: which ones."""
+    """What the name of such a teacher says. reader: of the texts; labelled: texts a class; draw: which ones.
 
+    pooling: of the reader, the mean over a text's tokens at half depth.
+    """
+
+    pooling: ClassVar[str] = "middle"
     reader: str
     labelled: int
     draw: int

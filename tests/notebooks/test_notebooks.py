@@ -116,7 +116,8 @@ def test_every_score_is_that_of_the_texts_it_says(demo):
 
 def score_faults(store: Path, scale: Scale) -> tuple[list[str], Counter]:
     """The keys of rows whose scores are others than those of their logits or classes; how many were looked at."""
-    corpora = {source.fingerprint: source.corpus for task in TASKS if (source := Source(task, scale))}
+    sources = [Source(task, scale) for task in TASKS]
+    corpora = {source.fingerprint: source.corpus for source in sources}
     faults, checked = [], Counter()
     for path in store.glob("*.json"):
         row = json.loads(path.read_text())
