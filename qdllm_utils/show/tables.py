@@ -1,6 +1,6 @@
 """Tables 4 to 6 in the paper's layout: the measured value and its spread above the paper's value."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import mean, stdev
 
 from qdllm_utils.config import changed
@@ -160,13 +160,30 @@ def group(text: str) -> HTML:
     return html_table.group(text, 1 + len(METRICS))
 
 
+def states_used(runs: Sequence[TeacherRun]) -> str:
+    """Which students learn from more than a teacher's class logits, and under which teachers."""
+    users: dict[str, list[str]] = {}  # {students that use hidden states: teachers under which they do}
+    for run in runs:
+        inner = [STUDENT_NAMES[student] for student, rows in run.students.items() if rows[0].result["inner_states"]]
+        users.setdefault(", ".join(inner), []).append(TEACHER_NAMES.get(run.name, run.teacher.result["name"]))
+    logits = users.pop("", [])
+    if not users:
+        return "Students see the teacher's class logits only."
+    told = "; ".join(
+        f"Hidden states of {', '.join(teachers) if logits or len(users) > 1 else 'the teacher'} are used by {students}"
+        for students, teachers in users.items()
+    )
+    if logits:
+        return f"{told}; the others, and all students of {', '.join(logits)}, see class logits only."
+    return f"{told}; the others see its class logits."
+
+
 def caption(comparison: Comparison) -> str:
     """What was run, in words: data, preset and changes, seeds."""
     parameters = comparison.parameters
     readers = (parameters.size.embedder, *parameters.size.also_reads)
     first = comparison.runs[0]
     seeds = len(parameters.seed_list)
-    inner = [STUDENT_NAMES[student] for student, rows in first.students.items() if rows[0].result["inner_states"]]
     differing = changed(parameters.preset, parameters.knobs)
     changes = "; changed: " + ", ".join(f"{k} = {v}" for k, v in differing.items()) if differing else ""
     notes = [
@@ -175,9 +192,7 @@ def caption(comparison: Comparison) -> str:
         f"Mean ± standard deviation over {seeds} student seeds on one split and one teacher."
         if seeds > 1
         else "One student seed: no spread.",
-        f"Hidden states of the teacher are used by {', '.join(inner)}; the others see its class logits."
-        if inner
-        else "Students see the teacher's class logits only.",
+        states_used(comparison.runs),
         "QD-LLM's count is of trained parameters: it reads the text through a whole frozen embedder "
         f"({', '.join(EMBEDDERS.get(name, name) for name in readers)}), which it needs at inference too; the other "
         f"students are cut out of {ORIGINS[parameters.size.paper_sizes]} and read the text themselves.",

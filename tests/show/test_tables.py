@@ -150,3 +150,18 @@ def test_figure_shows_measured_and_paper_points_on_a_logarithmic_axis(tmp_path):
     hollow = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == "none"]
     assert {round(line.get_ydata()[0], 4) for line in hollow} == {0.7943, 0.8130, 0.7591, 0.7739, 0.8157}
     assert any(text.get_text() == "demo" for text in figure.texts)
+
+
+def test_the_caption_says_under_which_teachers_hidden_states_are_used(tmp_path):
+    found = comparison(tmp_path, ("opt", "llama2"))
+    assert "Hidden states of the teacher are used by PKD; the others see its class logits." in tables.caption(found)
+    for row in found.runs[1].students["pkd"]:
+        row.result["inner_states"] = False
+    one, other = (tables.TEACHER_NAMES[name] for name in ("opt", "llama2"))
+    assert (
+        f"Hidden states of {one} are used by PKD; the others, and all students of {other}, see class logits only."
+        in tables.caption(found)
+    )
+    for row in found.runs[0].students["pkd"]:
+        row.result["inner_states"] = False
+    assert "Students see the teacher&#x27;s class logits only." in tables.caption(found).replace("'", "&#x27;")
