@@ -18,8 +18,13 @@ from qdllm_utils.show.tables import TEACHER_NAMES
 from qdllm_utils.texts.own_file import OwnTexts, read_own_file
 from qdllm_utils.texts.sources import digest, split
 
-# a saved model brings its own values of these
-SETTLED = ("layers", "qubits", "epochs", "embedder")
+# a saved model brings its own values of these; here stand the notebook's defaults, which nobody chose
+SETTLED = {
+    "teacher": "minilm",
+    "tasks": "all",
+    "preset": "released",
+    **dict.fromkeys(("layers", "qubits", "epochs", "embedder", "data_dir")),
+}
 
 
 @dataclass(frozen=True)
@@ -226,8 +231,8 @@ def saved_subject(parameters: Parameters, store: Store) -> Saved | None:
     if not folder or not texts:
         given, missing = ("csv", "model FOLDER") if texts else ("model", "csv FILE")
         raise InputError(f"{given} was given alone: a saved student and its labelled texts go together: -p {missing}.")
-    for name in SETTLED:
-        if parameters.values.get(name) is not None:
+    for name, default in SETTLED.items():
+        if parameters.values.get(name, default) != default:
             raise InputError(f"{name} was given with model, which brings its own: leave one of the two out.")
     found = Saved(Path(folder).expanduser(), read_own_file(texts, to_train=False), quantum_model(folder), store)
     labels_of(found.own, found.model)  # a class that the model does not know is said before anything is simulated

@@ -1,9 +1,12 @@
 """A saved student of a user's own texts in Figure 5: the same classes, the way to a chip and back, what is refused."""
 
+import ast
 import csv
 import shutil
+from pathlib import Path
 
 import numpy as np
+import papermill
 import pytest
 
 from qdllm_utils.model.loading import load
@@ -11,7 +14,7 @@ from qdllm_utils.pages import fig5
 from qdllm_utils.pages import fig5_plots as plots
 from qdllm_utils.pages import fig5_views as views
 from qdllm_utils.pages.fig5_jobs import replay
-from qdllm_utils.pages.fig5_students import saved_subject
+from qdllm_utils.pages.fig5_students import SETTLED, saved_subject
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.store import Store
 
@@ -88,11 +91,18 @@ def test_what_does_not_go_together_is_refused(folder, texts, distilled, tmp_path
         saved_subject(parameters(folder, None), store)
     with refused("csv was given alone"):
         saved_subject(parameters(None, texts), store)
-    with refused("layers was given with model"):
-        saved_subject(parameters(folder, texts, layers=3), store)
+    settled = {"layers": 3, "teacher": "qwen", "tasks": "hiding", "preset": "tuned", "data_dir": "texts", "epochs": 1}
+    for name, value in settled.items():
+        with refused(f"{name} was given with model"):
+            saved_subject(parameters(folder, texts, **{name: value}), store)
     with refused("is no quantum student"):
         saved_subject(parameters(distilled.save(tmp_path / "tfidf", name="tfidf"), texts), store)
     foreign = tmp_path / "foreign.csv"
     foreign.write_text(texts.read_text(encoding="utf-8").replace("zinc & co", "copper"), encoding="utf-8")
     with refused("the label 'copper'"):
         saved_subject(parameters(folder, foreign), store)
+
+
+def test_what_a_saved_student_settles_is_compared_with_the_notebooks_own_defaults():
+    declared = papermill.inspect_notebook(str(Path(__file__).parents[2] / "notebooks" / "fig5.ipynb"))
+    assert {name: ast.literal_eval(declared[name]["default"]) for name in SETTLED} == SETTLED
