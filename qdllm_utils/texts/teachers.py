@@ -25,6 +25,7 @@ from qdllm_utils.texts.loading import check_logits, check_needs, load_classifier
 from qdllm_utils.texts.model_folders import check_folder
 from qdllm_utils.texts.teacher_specs import TeacherSpec, hub_name
 
+STEP_TOKENS = 4096  # of a training step, at most
 LITERAL = ("bart", "mbart", "t5", "mt5", "umt5")  # they read a text's class at its one end token
 
 
@@ -91,7 +92,9 @@ def train_and_predict(
         {**tokens, "labels": label.tolist()}
         for tokens, label in zip(encode(tokenizer, texts, model.config, max_tokens), labels, strict=True)
     ]
-    arguments = training_arguments(spec, output, half=model.dtype == torch.bfloat16)
+    longest = max(len(one["input_ids"]) for one in encoded)
+    parts = parts_of_a_batch(spec.batch_size, longest) if labels.ndim == 1 else 1
+    arguments = training_arguments(spec, output, half=model.dtype == torch.bfloat16, parts=parts)
     trainer = checked_trainer()(
         model=peft_model,
         args=arguments,
@@ -184,9 +187,21 @@ def checked_trainer() -> Any:
     return CheckedTrainer
 
 
-def training_arguments(spec: TeacherSpec, output: str, half: bool = False) -> Any:
+def parts_of_a_batch(batch_size: int, longest: int) -> int:
+    """Into how many parts a batch goes, whose gradients are added up: 32 texts of 512 tokens would take 13 GB at once.
+
+    longest: tokens of the longest text. 1 where a batch has at most STEP_TOKENS, as 32 of the paper's 60 tokens have.
+    """
+    parts = 1
+    while batch_size % (2 * parts) == 0 and batch_size // parts * longest > STEP_TOKENS:
+        parts *= 2
+    return parts
+
+
+def training_arguments(spec: TeacherSpec, output: str, half: bool = False, parts: int = 1) -> Any:
     """How transformers' Trainer is run: on one GPU at most; half: bfloat16 weights, with gradient checkpointing.
 
+    parts: into which a batch goes (see parts_of_a_batch).
     More GPUs would multiply the batch, so another run would come out under the same key: they are left idle.
     """
     from transformers import TrainingArguments
@@ -199,8 +214,9 @@ def training_arguments(spec: TeacherSpec, output: str, half: bool = False) -> An
     arguments = TrainingArguments(
         output_dir=output,
         num_train_epochs=spec.epochs,
-        per_device_train_batch_size=spec.batch_size,
-        per_device_eval_batch_size=4 * spec.batch_size,
+        per_device_train_batch_size=spec.batch_size // parts,
+        per_device_eval_batch_size=4 * spec.batch_size // parts,
+        gradient_accumulation_steps=parts,
         learning_rate=spec.learning_rate,
         lr_scheduler_type="linear",
         warmup_steps=0.1,

@@ -282,6 +282,32 @@ def test_the_model_is_freed_when_fine_tune_returns(tmp_path, monkeypatch):
     assert seen and seen[0]() is None
 
 
+def test_a_batch_of_long_texts_goes_in_parts_and_comes_to_the_same(tmp_path, monkeypatch):
+    assert [teachers.parts_of_a_batch(32, tokens) for tokens in (60, 128, 129, 512, 9999)] == [1, 1, 2, 4, 32]
+    assert teachers.parts_of_a_batch(6, 9999) == 2  # the parts of a batch are equal
+    source = save(tmp_path)
+    file = Path(source, "config.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"attention_probs_dropout_prob": 0.0}))
+    monkeypatch.setattr(torch.nn.Dropout, "forward", lambda _, values: values)  # the parts would draw other numbers
+    spec = spec_of(source, batch_size=12, epochs=3)  # 36 training texts: three batches
+    sizes = []
+    really = teachers.training_arguments
+
+    def arguments(*given, **named):
+        made = really(*given, **named)
+        sizes.append((made.per_device_train_batch_size, made.gradient_accumulation_steps))
+        return made
+
+    monkeypatch.setattr(teachers, "training_arguments", arguments)
+    whole = teachers.fine_tune(spec, TEXTS, LABELS, ROWS, 2)
+    monkeypatch.setattr(teachers, "STEP_TOKENS", 1)
+    parts = teachers.fine_tune(spec, TEXTS, LABELS, ROWS, 2)
+    assert sizes == [(12, 1), (3, 4)] and not np.array_equal(parts.logits, whole.logits)
+    np.testing.assert_allclose(parts.logits, whole.logits, atol=1e-5)
+    untrained = teachers.fine_tune(spec_of(source, batch_size=12, learning_rate=1e-9), TEXTS, LABELS, ROWS, 2)
+    assert np.abs(untrained.logits - whole.logits).max() > 0.01  # so that 1e-5 is close
+
+
 def test_bfloat16_weights_are_not_merged_and_their_head_is_float32(tmp_path, monkeypatch):
     source = save(tmp_path, "qwen2")
     monkeypatch.setattr(loading, "dtype_of", lambda _: torch.bfloat16)
