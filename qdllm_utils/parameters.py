@@ -31,14 +31,14 @@ class Parameters:
     @property
     def size(self) -> Scale:
         """The scale chosen, with the embedders asked for in place of its own."""
-        asked = commas(self.values.get("embedder") or self.values.get("embedders"))
+        asked = [for_tasks(name)[0] for name in commas(self.values.get("embedder") or self.values.get("embedders"))]
         scale = SCALES[self.values["scale"]]
-        return replace(scale, embedder=asked[0], also_reads=asked[1:]) if asked else scale
+        return replace(scale, embedder=asked[0], also_reads=tuple(asked[1:])) if asked else scale
 
     @property
     def teacher(self) -> str:
-        """The one teacher of a page that takes one. Raises InputError where several were asked for."""
-        if len(self.teachers) > 1:
+        """The one teacher of a page that takes one. Raises InputError for several, and for one on a single task."""
+        if len(self.teachers) > 1 or self.teachers != commas(self.values["teacher"]):
             raise InputError(f"This page takes one teacher, and teacher is {self.values['teacher']!r}: name one.")
         return self.teachers[0]
 
@@ -49,9 +49,23 @@ class Parameters:
 
     @property
     def teachers(self) -> tuple[str, ...]:
-        """The teachers asked for; `all` stands for the paper's five."""
-        names = [PAPER_TEACHERS if name == "all" else (name,) for name in commas(self.values["teacher"])]
-        return tuple(dict.fromkeys(name for group in names for name in group))
+        """The teachers asked for on any task; `all` stands for the paper's five."""
+        return tuple(dict.fromkeys(teacher for task in TASKS for teacher in self.of_task("teacher", task)))
+
+    def of_task(self, name: str, task: str) -> tuple[str, ...]:
+        """The models that a parameter names for a task, in order: `minilm, qwen@hiding` is two on hiding, else one."""
+        asked = map(for_tasks, commas(self.values.get(name)))
+        groups = [PAPER_TEACHERS if model == "all" else (model,) for model, only in asked if only in (None, task)]
+        return tuple(dict.fromkeys(model for group in groups for model in group))
+
+    def teachers_of(self, task: str) -> tuple[str, ...]:
+        """The teachers asked for on a task. Raises InputError where there is none."""
+        found = self.of_task("teacher", task)
+        if not found:
+            raise InputError(
+                f"teacher is {self.values['teacher']!r}, which names none for {task}: name one, or leave the task out."
+            )
+        return found
 
     @property
     def task_list(self) -> list[str]:
@@ -97,11 +111,11 @@ def read_parameters(namespace: dict[str, Any]) -> Parameters:
     # a page without a scale is a user's own (own_texts): it knows more teachers and embedders, and checks them itself
     if "teacher" in values and "scale" in values:
         for teacher in commas(values["teacher"]) or (None,):
-            check_teacher(teacher)
+            check_teacher(teacher and for_tasks(teacher)[0])
     if "scale" in values:
         one = values.get("embedder")
         for embedder in (*commas(values.get("embedders")), *([one] if one is not None else [])):
-            check_embedder(embedder)
+            check_embedder(for_tasks(embedder)[0] if "teachers" in values else embedder)
     if values.get("seeds") is not None and not 1 <= values["seeds"] <= 1000:
         raise InputError(f"seeds is {values['seeds']}: it must be a whole number from 1 to 1000.")
     parameters = Parameters(values)
@@ -113,6 +127,12 @@ def read_parameters(namespace: dict[str, Any]) -> Parameters:
 def commas(text: str | None) -> tuple[str, ...]:
     """The names in 'minilm, qwen', in order; none for None or an empty text."""
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def for_tasks(name: str) -> tuple[str, str | None]:
+    """('qwen', 'hiding') of 'qwen@hiding', a model for one task only; (name, None) of any other name."""
+    model, _, task = name.rpartition("@")
+    return (model, task) if model and task in TASKS else (name, None)
 
 
 def check_teacher(teacher: str | None) -> None:

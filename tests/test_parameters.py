@@ -72,6 +72,19 @@ def test_all_means_the_papers_five_teachers():
     assert read(teacher="all").teachers == ("bloomz-1.1b", "bloomz-3b", "opt", "llama2", "llama3")
 
 
+def test_a_name_with_a_task_is_meant_for_that_task_only():
+    several = read(teacher="qwen@hiding, minilm, ./a@hiding, ./b@home")
+    assert several.teachers_of("hiding") == ("qwen", "minilm", "./a", "./b@home")
+    assert several.teachers_of("emotion") == several.teachers_of("thematic") == ("minilm", "./b@home")
+    assert set(several.teachers) == {"qwen", "minilm", "./a", "./b@home"}
+    with pytest.raises(InputError, match="names none for thematic"):
+        read(teacher="qwen@hiding").teachers_of("thematic")
+    with pytest.raises(InputError, match="takes one teacher"):
+        _ = read(teacher="qwen@hiding").teacher
+    with pytest.raises(InputError, match="Unknown teacher 'qwen@hidin'"):
+        read(teacher="qwen@hidin")
+
+
 @pytest.mark.parametrize("teacher", ["minilm", "google-bert/bert-base-uncased", "./folder", "/tmp/x", "../x"])
 def test_a_known_name_a_hub_id_and_a_folder_are_teachers(teacher):
     assert read(teacher=teacher).teachers == (teacher,)

@@ -61,7 +61,7 @@ def compare_related(parameters: Parameters) -> Related:
     for task in TASKS.values():
         source = Source(task.name, scale, parameters.values.get("data_dir"))
         runs = []
-        for number, teacher in enumerate(parameters.teachers):
+        for number, teacher in enumerate(parameters.teachers_of(task.name)):
             experiment = Experiment(source, scale, teacher, parameters.knobs, store)
             names = ("quantum",) if number else ("quantum", *related_students(task.name))
             students = experiment.student_rows(names, parameters.seed_list)

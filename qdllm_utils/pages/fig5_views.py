@@ -88,7 +88,7 @@ def trained_subjects(parameters: Parameters, store: Store) -> list[Trained]:
             parameters.seed,
         )
         for name in parameters.task_list
-        for teacher in parameters.teachers
+        for teacher in parameters.teachers_of(name)
         for layers in depths
     ]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from qdllm_utils.config import knobs
-from qdllm_utils.parameters import Parameters, check_embedder, check_teacher
+from qdllm_utils.parameters import Parameters, check_teacher, commas, for_tasks
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.statistics import Difference, compared
 from qdllm_utils.runs.store import Row, Store
@@ -61,6 +61,7 @@ class Headline:
 
     teachers: {task: row}. repeats: {task: the share of test texts that nearly repeat a training text}. circuit:
     {(task, reader): with the circuit minus without it, tuned}; probe: the same minus the linear probe.
+    ladders: of the tasks for which several teachers were asked for.
     """
 
     parameters: Parameters
@@ -69,7 +70,7 @@ class Headline:
     repeats: dict[str, float]
     circuit: dict[tuple[str, str], Difference]
     probe: dict[tuple[str, str], Difference]
-    ladder: "Ladder"
+    ladders: list[Ladder]
     store: Store
 
     @property
@@ -102,17 +103,15 @@ def papers(task: str) -> float:
     return 100 * paper.number(paper.compression(task, "overall", "quantum", "acc") or "")
 
 
-def readers_of(parameters: Parameters) -> list[str]:
-    """The readers asked for; by default the demo's one, else MiniLM and MPNet."""
-    asked = parameters.values["embedders"] or ("minilm" if parameters.demo else "minilm, mpnet")
-    names = [name.strip() for name in asked.split(",")]
-    for name in names:
-        check_embedder(name)
-    return names
+def readers_of(parameters: Parameters, task: str) -> tuple[str, ...]:
+    """The readers asked for on a task; by default the demo's one, else MiniLM and MPNet."""
+    if parameters.values["embedders"]:
+        return parameters.of_task("embedders", task)
+    return ("minilm",) if parameters.demo else ("minilm", "mpnet")
 
 
 def run(parameters: Parameters) -> Headline:
-    """Every task and reader asked for; what the store lacks is trained. qwen is read on hiding detection only."""
+    """Every task and reader asked for; what the store lacks is trained."""
     store = Store(refresh=parameters.refresh)
     seeds = number_of_seeds(parameters)
     cells: list[Cell] = []
@@ -120,9 +119,7 @@ def run(parameters: Parameters) -> Headline:
     repeats: dict[str, float] = {}
     differences: dict[str, dict[tuple[str, str], Difference]] = {WITHOUT: {}, PROBE: {}}
     for task in tasks_of(parameters):
-        for reader in readers_of(parameters):
-            if reader == "qwen" and task != "hiding":
-                continue
+        for reader in readers_of(parameters, task):
             scale = replace(parameters.size, embedder=reader)
             source = Source(task, scale, parameters.values.get("data_dir"))
             experiment = Experiment(source, scale, parameters.teacher, knobs("tuned"), store)
@@ -135,8 +132,8 @@ def run(parameters: Parameters) -> Headline:
                 cells.append(Cell(task, reader, name, outcome, compared(right), compared(right[:, ~near])))
             for name, of in differences.items():
                 of[task, reader] = compared(answers_against(found[TUNED], found[name], labels), FAMILY)
-    ladder = ladder_of(parameters, store)
-    return Headline(parameters, cells, teachers, repeats, differences[WITHOUT], differences[PROBE], ladder, store)
+    ladders = ladders_of(parameters, store)
+    return Headline(parameters, cells, teachers, repeats, differences[WITHOUT], differences[PROBE], ladders, store)
 
 
 def near_repeats(experiment: Experiment) -> np.ndarray:
@@ -155,26 +152,30 @@ def near_repeats(experiment: Experiment) -> np.ndarray:
     return unpacked(row.result["test"]) == 1
 
 
-def ladder_of(parameters: Parameters, store: Store) -> Ladder:
-    """The student of hiding detection on the last encoder asked for, under each teacher of `teachers`."""
-    reader = [name for name in readers_of(parameters) if name != "qwen"] or ["qwen"]
+def ladders_of(parameters: Parameters, store: Store) -> list[Ladder]:
+    """The student under each teacher of `teachers`, on the last encoder asked for, where a task has more than one."""
+    for name in commas(parameters.values["teachers"]):
+        check_teacher(for_tasks(name)[0])
+    asked = {task: parameters.of_task("teachers", task) for task in tasks_of(parameters)}
+    asked = {task: names for task, names in asked.items() if len(names) > 1}
+    family = sum(len(names) - 1 for names in asked.values())
+    return [ladder_of(parameters, store, task, names, family) for task, names in asked.items()]
+
+
+def ladder_of(parameters: Parameters, store: Store, task: str, names: tuple[str, ...], family: int) -> Ladder:
+    """One task's; family: how many students are held against a first teacher's, over all tasks."""
+    reader = [name for name in readers_of(parameters, task) if name != "qwen"] or ["qwen"]
     scale = replace(parameters.size, embedder=reader[-1])
-    source = Source("hiding", scale, parameters.values.get("data_dir"))
-    names = [name.strip() for name in (parameters.values["teachers"] or parameters.teacher).split(",")]
+    source = Source(task, scale, parameters.values.get("data_dir"))
     rows, students = {}, {}
     for name in names:
-        check_teacher(name)
         experiment = Experiment(source, scale, name, knobs("tuned"), store)
         (students[name],) = train(experiment, [Arm("quantum")], number_of_seeds(parameters), "tuned").values()
         rows[name] = experiment.teacher_row()
     labels, first = experiment.test_labels(), students[names[0]]
     accuracies = {name: compared(100.0 * (of.predicted == labels)) for name, of in students.items()}
-    gains = {
-        name: compared(answers_against(of, first, labels), len(names) - 1)
-        for name, of in students.items()
-        if name != names[0]
-    }
-    return Ladder("hiding", reader[-1], rows, students, accuracies, gains)
+    gains = {name: compared(answers_against(students[name], first, labels), family) for name in names[1:]}
+    return Ladder(task, reader[-1], rows, students, accuracies, gains)
 
 
 def outcomes(experiment: Experiment, seeds: range, decoder: bool) -> dict[str, Outcome]:

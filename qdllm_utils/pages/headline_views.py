@@ -8,7 +8,7 @@ import seaborn as sns
 
 from qdllm_utils.config import TASKS
 from qdllm_utils.pages.controls_views import line, sentences
-from qdllm_utils.pages.headline import PROBE, STUDENTS, TUNED, Headline, papers, readers_of
+from qdllm_utils.pages.headline import PROBE, STUDENTS, TUNED, Headline, Ladder, papers
 from qdllm_utils.runs.statistics import Difference
 from qdllm_utils.show.html_table import HTML, group, table
 from qdllm_utils.show.plots import style, watermark
@@ -46,7 +46,7 @@ def headline_table(headline: Headline) -> HTML:
         f"({repeated(headline)} of the test texts). Feature: which states "
         "of the frozen reader the student reads; in preset tuned the one that a logistic regression prefers on "
         "validation, the same for every student. Trained parameters leave the reader out, which every student needs at "
-        "inference (MiniLM 22.7 million, MPNet 109.5 million, Qwen 1.54 billion; Qwen reads hiding detection only)."
+        "inference (MiniLM 22.7 million, MPNet 109.5 million, Qwen 1.54 billion)."
     )
     return table(notes, ["", *columns], body, headline.parameters.demo)
 
@@ -61,7 +61,8 @@ def answers(headline: Headline) -> list[str]:
     tasks = list(headline.teachers)
     of_task = {task: [cell for cell in headline.cells if cell.task == task] for task in tasks}
     best = {task: max(cells, key=lambda cell: cell.outcome.validation) for task, cells in of_task.items()}
-    reader = max(readers_of(headline.parameters), key=lambda name: sum(c.reader == name for c in best.values()))
+    readers = dict.fromkeys(cell.reader for cell in headline.cells)
+    reader = max(readers, key=lambda name: sum(c.reader == name for c in best.values()))
     shown = [(task, headline.cell(task, reader, TUNED), headline.cell(task, reader, PROBE)) for task in tasks]
     places = {"above it": 0, "level with it": 0, "below it": 0}
     for task, cell, _ in shown:
@@ -93,23 +94,39 @@ def answers(headline: Headline) -> list[str]:
             "What decides? The reader of the text: from MiniLM to MPNet, a frozen encoder of BERT-base's shape, the "
             f"same student gains {', '.join(gains)} points."
         )
-    ladder = headline.ladder
-    if ladder.gains:
+    if headline.ladders:
+        made.append(better_teachers(headline.ladders))
+    return made
+
+
+def better_teachers(ladders: list[Ladder]) -> str:
+    """Whether a better teacher makes a better student, then what each gives, task by task."""
+    better = [
+        gain.verdict == "ahead"
+        for ladder in ladders
+        for name, gain in ladder.gains.items()
+        if ladder.teachers[name].result["acc"] > next(iter(ladder.teachers.values())).result["acc"]
+    ]
+    told = [
+        f"Does a better teacher make a better student? Of {len(better)} teachers that are better than the first of "
+        f"their task {sum(better)} {'makes' if sum(better) == 1 else 'make'} QD-LLM certainly better."
+    ]
+    for ladder in ladders:
         steps = ", ".join(
             f"{TEACHER_NAMES.get(name, name)} (itself {100 * ladder.teachers[name].result['acc']:.1f}%) gives "
             f"{percent(accuracy)}"
             for name, accuracy in ladder.accuracies.items()
         )
-        told = "; ".join(
+        against = "; ".join(
             f"{TEACHER_NAMES.get(name, name)} {gain.mean:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}], {gain.verdict}"
             for name, gain in ladder.gains.items()
         )
         first = TEACHER_NAMES.get(next(iter(ladder.teachers)), next(iter(ladder.teachers)))
-        made.append(
-            f"Does a better teacher make a better student? On {TASKS[ladder.task].title.lower()}, QD-LLM on "
-            f"{READERS.get(ladder.reader, ladder.reader)}: {steps}. Against the student of {first}: {told}."
+        told.append(
+            f"{TASKS[ladder.task].title}, on {READERS.get(ladder.reader, ladder.reader)}: {steps}. "
+            f"Against the student of {first}: {against}."
         )
-    return made
+    return " ".join(told)
 
 
 def summary(headline: Headline, reader: str, counts: str) -> str:

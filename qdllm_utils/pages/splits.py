@@ -67,7 +67,8 @@ def number_of_splits(parameters: Parameters) -> range:
 def run(parameters: Parameters) -> Splits:
     """Every task, reader and split asked for; what the store lacks is trained."""
     store, lines, rows = Store(refresh=parameters.refresh), [], []
-    tasks, readers = tasks_of(parameters), readers_of(parameters)
+    tasks = tasks_of(parameters)
+    readers = readers_of(parameters, tasks[0])
     for task in tasks:
         for reader in readers:
             scale = replace(parameters.size, embedder=reader)

@@ -64,6 +64,10 @@ class Ablation:
         """The teachers that ran, in order."""
         return list(dict.fromkeys(teacher for _, _, teacher in self.rows))
 
+    def names_of(self, task: str) -> list[str]:
+        """The teachers that ran on a task, in order."""
+        return list(dict.fromkeys(teacher for _, of, teacher in self.rows if of == task))
+
     @property
     def tasks(self) -> list[str]:
         """The tasks that ran, in order."""
@@ -75,9 +79,11 @@ class Ablation:
         return [row for rows in self.rows.values() for row in rows] + list(self.teachers.values())
 
     def values(self, variant: str, metric: str, tasks: Any = None, teachers: Any = None) -> list[float]:
-        """A metric, one value a seed: the mean over the tasks and teachers asked for (default: all)."""
+        """A metric, one value a seed: the mean over the tasks and teachers asked for (default: all that ran)."""
         chosen = [
-            self.rows[variant, task, teacher] for task in (tasks or self.tasks) for teacher in (teachers or self.names)
+            self.rows[variant, task, teacher]
+            for task in (tasks or self.tasks)
+            for teacher in (teachers or self.names_of(task))
         ]
         return [mean(row.result[metric] for row in seed) for seed in zip(*chosen, strict=True)]
 
@@ -90,7 +96,7 @@ class Ablation:
         """
 
         def right(variant: str, teacher: str | None, task: str) -> np.ndarray:
-            names = self.names if teacher is None else [teacher]
+            names = self.names_of(task) if teacher is None else [teacher]
             answers = [predictions(self.rows[variant, task, name]) == self.labels[task] for name in names]
             return np.mean(answers, axis=0)
 
@@ -98,8 +104,11 @@ class Ablation:
         return compared(side_by_side(chosen), family)
 
 
-def run(parameters: Parameters, variants: dict[str, Knobs], teachers: tuple[str, ...]) -> Ablation:
-    """The quantum student of every variant on every task with every teacher; what is missing is trained."""
+def run(parameters: Parameters, variants: dict[str, Knobs], beside: tuple[str, ...] = ()) -> Ablation:
+    """The quantum student of every variant on every task with every teacher; what is missing is trained.
+
+    beside: teachers that stand before those asked for.
+    """
     store = Store(refresh=parameters.refresh)
     scale = parameters.size
     found: dict[tuple[str, str, str], list[Row]] = {}
@@ -107,7 +116,7 @@ def run(parameters: Parameters, variants: dict[str, Knobs], teachers: tuple[str,
     labels: dict[str, np.ndarray] = {}
     for task in parameters.task_list:
         source = Source(task, scale, parameters.values.get("data_dir"))
-        for teacher in teachers:
+        for teacher in dict.fromkeys((*beside, *parameters.teachers_of(task))):
             for variant, knobs in variants.items():
                 store.say = named(f"{task}, {variant}")
                 experiment = Experiment(source, scale, teacher, knobs, store)
@@ -126,10 +135,9 @@ def named(what: str) -> Callable[[str], None]:
 def losses(parameters: Parameters) -> Ablation:
     """Table 7: every loss, on top of the preset."""
     variants = {name: replace(parameters.knobs, **loss.changes) for name, loss in LOSSES.items()}
-    return run(parameters, variants, parameters.teachers)
+    return run(parameters, variants)
 
 
 def teachers(parameters: Parameters) -> Ablation:
     """Table 8: the teachers asked for, beside MiniLM, the real pre-trained one that every scale has."""
-    names = tuple(dict.fromkeys(("minilm", *parameters.teachers)))
-    return run(parameters, {"all": parameters.knobs}, names)
+    return run(parameters, {"all": parameters.knobs}, ("minilm",))

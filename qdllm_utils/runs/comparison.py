@@ -66,7 +66,7 @@ def compare(parameters: Parameters, task: Task, path: str | None = None) -> Comp
     store = Store(refresh=parameters.refresh)
     runs: list[TeacherRun] = []
     errors: dict[str, InputError] = {}
-    for teacher in parameters.teachers:
+    for teacher in parameters.teachers_of(task.name):
         try:
             if pretrained.looks_like_path(teacher):
                 pretrained.locate(teacher)

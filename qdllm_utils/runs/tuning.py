@@ -102,7 +102,7 @@ def experiments_of(parameters: Parameters, presets: Iterable[str], store: Store)
     found = []
     for task in tasks_of(parameters):
         source = Source(task, parameters.size, parameters.values.get("data_dir"))
-        for teacher in parameters.teachers:
+        for teacher in parameters.teachers_of(task):
             for preset in presets:
                 changes = {name: parameters.values.get(name) for name in ("epochs", "layers")}
                 experiment = Experiment(source, parameters.size, teacher, knobs(preset, **changes), store)

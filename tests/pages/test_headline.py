@@ -92,18 +92,38 @@ def test_differences_of_the_box_are_those_of_the_rows(other, words):
     assert ahead == sum(low > 0 for _, low, _ in told) and behind == sum(high < 0 for *_, high in told)
 
 
-def test_the_ladder_of_teachers_is_that_of_the_rows():
-    qwen = next(row["teacher"] for row in ROWS if row["teacher"] and "qwen" in row["teacher"].lower())
-    students = {name: right(ten("hiding", "quantum", teacher=name), "hiding") for name in ("minilm", qwen)}
-    for name, shown in (("minilm", "MiniLM"), (qwen, "Qwen2.5-Coder-1.5B")):
-        (own,) = [
-            row for row in ROWS if row["kind"] == "teacher" and row["task"] == "hiding" and row["teacher"] == name
-        ]
-        found = re.search(rf"{shown} \(itself ([\d.]+)%\) gives ([\d.]+)", BOX)
-        assert float(found[1]) == pytest.approx(100 * own["result"]["acc"], abs=0.0501)
-        assert float(found[2]) == pytest.approx(100 * students[name].mean(), abs=0.0501)
-    gain = float(re.search(r"Qwen2.5-Coder-1.5B ([+-][\d.]+) \[", BOX)[1])
-    assert gain == pytest.approx(100 * (students[qwen].mean() - students["minilm"].mean()), abs=0.0501)
+LADDERS = [task for task, title in TASKS.items() if f"{title.capitalize()}, on MPNet: MiniLM (itself" in BOX]
+
+
+@pytest.mark.parametrize("task", LADDERS)
+def test_the_ladders_of_teachers_are_those_of_the_rows(task):
+    told = BOX.split(f"{TASKS[task].capitalize()}, on MPNet: ")[1].split("Against the student of MiniLM: ")
+    steps, gains = told[0], told[1].split(", on MPNet: ")[0]
+    names = {row["teacher"]: short(row["teacher"]) for row in ROWS if row["kind"] == "teacher" and row["task"] == task}
+    found = {shown: tuple(map(float, numbers)) for shown, *numbers in re.findall(GIVES, steps)}
+    assert set(found) == set(names.values()) and len(found) > 1
+    students = {shown: 100 * right(ten(task, "quantum", teacher=name), task) for name, shown in names.items()}
+    for name, shown in names.items():
+        (own,) = [row for row in ROWS if (row["kind"], row["task"], row["teacher"]) == ("teacher", task, name)]
+        assert found[shown] == pytest.approx((100 * own["result"]["acc"], students[shown].mean()), abs=0.0501)
+        if shown != "MiniLM":
+            gain = float(re.search(rf"{re.escape(shown)} ([+-][\d.]+) \[", gains)[1])
+            assert gain == pytest.approx((students[shown] - students["MiniLM"]).mean(), abs=0.0501)
+
+
+GIVES = r"([A-Z][\w.-]+) \(itself ([\d.]+)%\) gives ([\d.]+)"
+
+
+def short(name: str) -> str:
+    """The name in the sentences of a teacher in a row."""
+    return next(shown for part, shown in SHOWN.items() if part in name.lower())
+
+
+SHOWN = {"qwen": "Qwen2.5-Coder-1.5B", "mpnet": "MPNet", "minilm": "MiniLM"}
+
+
+def test_hiding_detection_has_a_ladder():
+    assert "hiding" in LADDERS
 
 
 def test_trained_parameters_are_the_papers_on_real_texts():

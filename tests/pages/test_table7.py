@@ -187,10 +187,27 @@ def test_teacher_table_has_a_column_for_each_of_the_papers_teachers_and_runs_onl
     assert last[3].startswith("0.7000|") and last[3].endswith(f"paper {paper.teacher('overall', 'opt', 'acc')}")
     assert "1:1000 twin" in shown and shown.count("not run") == (3 * 5 + 4) * 4
     verdict = table7_views.teacher_verdict(ablation)
-    assert verdict.status == "not attempted" and "MiniLM 80.0%, OPT-6.7B 70.0%" in verdict.why
-    assert "Against the student of MiniLM: OPT-6.7B -10.0 [" in verdict.why and "points, behind" in verdict.why
+    assert verdict.status == "not attempted" and verdict.why.count("MiniLM: OPT-6.7B -10.0 [") == 3
+    assert "Emotion analysis, accuracy of QD-LLM: MiniLM 70.0%, OPT-6.7B 60.0%." in verdict.why
+    assert verdict.why.count("points, behind") == 3
+    assert verdict.short.endswith("; thematic analysis MiniLM 90.0%, OPT-6.7B 80.0%.")
     figure = table7_views.teacher_figure(ablation)
     assert len(figure.axes[0].texts) == 6
+
+
+def test_a_teacher_of_one_task_stands_there_only():
+    for number, task in enumerate(TASKS):
+        save(task, "minilm", knobs("paper"), [0.7 + 0.1 * number] * SEEDS)
+    save("hiding", "qwen", knobs("paper"), [0.9] * SEEDS)
+    ablation = table7.teachers(parameters("qwen@hiding, minilm"))
+    assert ablation.names_of("hiding") == ["minilm", "qwen"] and ablation.names_of("thematic") == ["minilm"]
+    shown = table7_views.teacher_table(ablation)
+    told = [cells(block).get("Acc", [""] * 2)[1].split("|")[0] for block in shown.split("The teacher itself")[1:]]
+    assert told == ["not run", "0.9000", "not run"]
+    assert cells(shown)["Acc"][1].startswith("not run") and cells(shown)["Acc"][0].startswith("0.8000")
+    why = table7_views.teacher_verdict(ablation).why
+    assert why.count("Against the student of MiniLM") == 1 and "Hiding detection, accuracy of QD-LLM: MiniLM 80" in why
+    assert len(table7_views.teacher_figure(ablation).axes[0].texts) == 4
 
 
 def test_teacher_verdict_judges_every_printed_value_and_the_order():
