@@ -107,9 +107,10 @@ def better_teachers(ladders: list[Ladder]) -> str:
         for name, gain in ladder.gains.items()
         if ladder.teachers[name].result["acc"] > next(iter(ladder.teachers.values())).result["acc"]
     ]
+    count = {0: "none makes", 1: "one makes"}.get(sum(better), f"{sum(better)} make")
     told = [
         f"Does a better teacher make a better student? Of {len(better)} teachers that are better than the first of "
-        f"their task {sum(better)} {'makes' if sum(better) == 1 else 'make'} QD-LLM certainly better."
+        f"their task {count} QD-LLM certainly better."
     ]
     for ladder in ladders:
         steps = ", ".join(

@@ -92,13 +92,13 @@ def test_differences_of_the_box_are_those_of_the_rows(other, words):
     assert ahead == sum(low > 0 for _, low, _ in told) and behind == sum(high < 0 for *_, high in told)
 
 
-LADDERS = [task for task, title in TASKS.items() if f"{title.capitalize()}, on MPNet: MiniLM (itself" in BOX]
+LADDERS = [task for task, title in TASKS.items() if f"{title.capitalize()}, on MPNet, 12 × 768: MiniLM (itself" in BOX]
 
 
 @pytest.mark.parametrize("task", LADDERS)
 def test_the_ladders_of_teachers_are_those_of_the_rows(task):
-    told = BOX.split(f"{TASKS[task].capitalize()}, on MPNet: ")[1].split("Against the student of MiniLM: ")
-    steps, gains = told[0], told[1].split(", on MPNet: ")[0]
+    told = BOX.split(f"{TASKS[task].capitalize()}, on MPNet, 12 × 768: ")[1].split("Against the student of MiniLM: ")
+    steps, gains = told[0], told[1].split(", on MPNet, 12 × 768: ")[0]
     names = {row["teacher"]: short(row["teacher"]) for row in ROWS if row["kind"] == "teacher" and row["task"] == task}
     found = {shown: tuple(map(float, numbers)) for shown, *numbers in re.findall(GIVES, steps)}
     assert set(found) == set(names.values()) and len(found) > 1
