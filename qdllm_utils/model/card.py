@@ -113,9 +113,8 @@ def how(candidate: Any, config: dict[str, Any], onnx_difference: float | None) -
         f"{embedder['pooling']}.",
         f"Head: {head['kind']}, {head['dimension']} inputs, {head['bits']} bits a weight.",
         f"Trained on {candidate.settings['trained_on']}, {candidate.settings['texts']:,} texts.",
-        "`head.onnx` goes from the embedding (float32) to the calibrated probabilities; it differs from torch "
-        "by at most "
-        f"{onnx_difference:.1e} on the test texts.",
+        "`head.onnx` goes from the embedding (float32, `model.embed(texts)`) to the calibrated probabilities; it "
+        f"differs from torch by at most {onnx_difference:.1e} on the test texts.",
     ]
     if "int8_cost" in candidate.settings:
         lines.append(

@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
-from qdllm_utils.model.text_model import TextModel, checked_texts
+from qdcircuits.errors import InputError
+from qdllm_utils.model.text_model import OnEmbedding, TextModel, checked_texts
 
 ROWS = 1024  # texts at a time
 
@@ -77,6 +78,13 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         """The name of each text's class, (N,)."""
         chances = self.predict_proba(texts)
         return self.classes_[chances.argmax(axis=1)]
+
+    def embed(self, texts: Any) -> np.ndarray:
+        """The embedding that the head reads, and its `head.onnx`: (N, d) float32. InputError where there is no head."""
+        scorer = self.model_.scorer if hasattr(self, "model_") else None
+        if not isinstance(scorer, OnEmbedding):
+            raise InputError("This model reads no embedding: only heads do (linear, probes, surrogate, quantum).")
+        return np.asarray(scorer.embedder.transform(checked_texts(texts)), np.float32)
 
     def __sklearn_tags__(self) -> Any:
         """One column of strings."""

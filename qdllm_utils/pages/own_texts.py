@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from qdcircuits.errors import InputError
+from qdcircuits.errors import InputError, choose
+from qdllm_utils.model.candidates import ARMS
 from qdllm_utils.model.data import Labelled
 from qdllm_utils.model.distillation import Distilled, distil, tokens_of
 from qdllm_utils.model.report import Report, size
+from qdllm_utils.model.teacher import BASELINES
 from qdllm_utils.model.training import fitting_threads, say
 from qdllm_utils.parameters import Parameters, read_parameters
 from qdllm_utils.show.html_table import DEMO, HTML, cell, head, line, table
@@ -35,7 +37,22 @@ def settings(namespace: dict[str, Any]) -> Parameters:
         check_teacher(teacher)
         if teacher == "all":
             raise InputError("teacher is 'all': one teacher is distilled here; give a name, a hub id or a folder.")
+    if parameters.values["saved"] is not None:
+        check_saved(parameters.values)
     return parameters
+
+
+def check_saved(p: dict[str, Any]) -> None:
+    """Raise InputError for a `saved` that will not be among the models of this run, before anything is trained."""
+    if p["save"] is None:
+        raise InputError("saved was given without save: give the folder too, or leave both out.")
+    embedders = [name.strip() for name in p["embedder"].split(",")]
+    suffixes = [f"@{name}" for name in embedders] if len(embedders) > 1 else [""]
+    alone = p["teacher"] == LABELS
+    arms = [arm for arm in ARMS if arm != "tfidf" and not (alone and arm == "labels")]
+    names = ["tfidf", *(arm + suffix for suffix in suffixes for arm in arms)]
+    names += [] if alone else ["teacher", *(BASELINES if p["baselines"] else ())]
+    choose(p["saved"], names, "saved")
 
 
 def read(parameters: Parameters) -> OwnTexts:
@@ -203,7 +220,7 @@ def per_class(distilled: Distilled, parameters: Parameters) -> HTML:
 
 
 def save(distilled: Distilled, parameters: Parameters) -> HTML:
-    """Write the recommended model where the parameter `save` says, and how to use it."""
+    """Write the recommended model, or the one that `saved` names, where `save` says, and how to use it."""
     import shlex
     from pathlib import Path
 
@@ -211,11 +228,12 @@ def save(distilled: Distilled, parameters: Parameters) -> HTML:
     target = parameters.values["save"]
     if target is None:
         return HTML(f"{curve}<p>Nothing is saved: give the parameter <code>save</code>, a folder for the model.</p>")
-    distilled.save(target)
+    distilled.save(target, parameters.values["saved"])
     name = Path(target).name
     shown = shlex.quote(name)
     code = html.escape(
         f"from qdllm_utils.model import load\n\nmodel = load({name!r})\nmodel.predict(['a text'])\n\n"
         f"python -m qdllm_utils predict {shown} texts.txt"
     )
-    return HTML(f"{curve}<p>Saved in the folder <code>{html.escape(name)}</code>:</p><pre>{code}</pre>")
+    title = html.escape(distilled.candidate(parameters.values["saved"]).title)
+    return HTML(f"{curve}<p>Saved in the folder <code>{html.escape(name)}</code>, {title}:</p><pre>{code}</pre>")

@@ -97,3 +97,12 @@ def test_what_is_no_list_of_texts_is_refused(distilled, texts, mention, refused)
 
 def test_no_texts_give_no_predictions(distilled):
     assert distilled.classifier("tfidf").predict([]).shape == (0,)
+
+
+def test_only_a_head_has_an_embedding(distilled, refused):
+    with refused("reads no embedding"):
+        distilled.classifier("tfidf").embed(["a text"])
+    with refused("reads no embedding"):
+        DistilledClassifier().embed(["a text"])
+    with refused("not one str"):
+        distilled.classifier("linear").embed("a text")

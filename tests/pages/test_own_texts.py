@@ -1,5 +1,7 @@
 """The page of a user's own texts: parameters, the example, the answer, the saved folder."""
 
+import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 
@@ -11,7 +13,7 @@ def namespace(**changes):
     """The notebook's globals() with its defaults."""
     kinds = {
         "csv": str, "text_column": str, "label_column": str, "separator": str, "encoding": str, "teacher": str,
-        "save": str, "max_tokens": str, "embedder": str, "baselines": bool, "seed": int,
+        "save": str, "saved": str, "max_tokens": str, "embedder": str, "baselines": bool, "seed": int,
     }  # fmt: skip
     values = dict.fromkeys(kinds) | {"max_tokens": "60", "embedder": "static", "baselines": False, "seed": 0}
     return values | {"teacher": "labels"} | changes | {"__annotations__": kinds}
@@ -25,6 +27,10 @@ def namespace(**changes):
         ({"teacher": "all"}, "one teacher"),
         ({"seed": "x"}, "seed is 'x'"),
         ({"techer": "minilm"}, "Unknown parameter 'techer'"),
+        ({"saved": "quantum"}, "saved was given without save"),
+        ({"saved": "teacher", "save": "x"}, "Unknown saved 'teacher': choose one of tfidf, linear, probe_8bit"),
+        ({"saved": "pkd", "save": "x", "teacher": "minilm"}, "Unknown saved 'pkd'"),
+        ({"saved": "quantum", "save": "x", "embedder": "static, minilm"}, "quantum@static"),
     ],
 )
 def test_a_wrong_parameter_is_one_sentence(changes, mention, refused):
@@ -32,14 +38,15 @@ def test_a_wrong_parameter_is_one_sentence(changes, mention, refused):
         own_texts.settings(namespace(**changes))
 
 
-def test_own_data_goes_the_whole_path_without_a_stamp(tmp_path, monkeypatch):
+@pytest.mark.parametrize("saved", [None, "quantum"])
+def test_own_data_goes_the_whole_path_without_a_stamp(saved, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "STEPS", 50)
     rows = [
         (f"{word} thing {n} here", label) for n in range(40) for word, label in (("good", "no <b>"), ("poor", "yes"))
     ]
     pd.DataFrame(rows, columns=["message", "verdict"]).to_csv(tmp_path / "mine.csv", index=False, sep=";")
     columns = {"text_column": "message", "label_column": "verdict"}
-    given = namespace(csv=str(tmp_path / "mine.csv"), save=str(tmp_path / "my model"), **columns)
+    given = namespace(csv=str(tmp_path / "mine.csv"), save=str(tmp_path / "my model"), saved=saved, **columns)
     parameters = own_texts.settings(given)
     own = own_texts.read(parameters)
     shown = [own_texts.data_check(own, parameters)]
@@ -53,7 +60,14 @@ def test_own_data_goes_the_whole_path_without_a_stamp(tmp_path, monkeypatch):
     assert str(tmp_path) not in page
     figure = own_texts_views.figures(distilled, parameters)
     assert len(figure.axes) == 6 and not figure.texts
-    assert load(tmp_path / "my model").predict(["a good thing", "poor"]).tolist() == ["no <b>", "yes"]
+    model, texts = load(tmp_path / "my model"), ["a good thing", "poor"]
+    assert model.predict(texts).tolist() == ["no <b>", "yes"]
+    assert f"{distilled.candidate(saved).title}:" in page and (saved is None or distilled.recommended != saved)
+    if saved:
+        head = onnxruntime.InferenceSession(str(tmp_path / "my model" / "head.onnx"))
+        (probabilities,) = head.run(None, {"embedding": model.embed(texts)})
+        np.testing.assert_allclose(probabilities, model.predict_proba(texts), atol=1e-5)
+        assert "OPENQASM 3" in (tmp_path / "my model" / "circuit.qasm").read_text(encoding="utf-8")
 
 
 def test_without_a_file_the_example_is_stamped():
