@@ -45,3 +45,15 @@ def test_every_published_peer_agreed_before_it_was_timed():
     for row in rows:
         assert row["agrees"] or row["cpu_ms"] is None or row["students"] > 1, row
         assert row["version"] and row["note"] == "" if row["cpu_ms"] else row["note"]
+
+
+def test_every_contestant_stands_in_the_list_of_its_environment_at_the_version_published(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from contestants import CONTESTANTS
+
+    rows = json.loads((BENCHMARKS / "simulator.json").read_text())
+    published = {row["simulator"]: row["version"] for row in rows if row["version"]}
+    for name, contestant in CONTESTANTS.items():
+        if contestant.environment:
+            lines = (BENCHMARKS / f"{contestant.environment}.txt").read_text().splitlines()
+            assert f"{contestant.package}=={published[name]}" in lines, name
