@@ -31,6 +31,7 @@ from qdcircuits.simulation import simulator  # noqa: E402
 
 OURS = [name for name, contestant in CONTESTANTS.items() if contestant.environment is None]
 FAST = OURS[0]
+ENDED = "the process ended, out of memory perhaps"
 TOLERANCE = 1e-3  # float32, gradients summed over a batch
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1") | {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
@@ -60,13 +61,17 @@ class Worker:
             )
         assert self.process.stdin
         assert self.process.stdout
-        print(json.dumps(command), file=self.process.stdin, flush=True)
+        try:
+            print(json.dumps(command), file=self.process.stdin, flush=True)
+        except BrokenPipeError:  # it ended after its last answer, killed for the memory of the others perhaps
+            self.close()
+            return {"failed": ENDED}
         ready, _, _ = select.select([self.process.stdout], [], [], self.limit)
         line = self.process.stdout.readline() if ready else ""
         if line:
             return json.loads(line)
         self.close()
-        return None if not ready else {"failed": "the process ended, out of memory perhaps"}
+        return None if not ready else {"failed": ENDED}
 
     def close(self) -> None:
         """End the process."""

@@ -57,3 +57,13 @@ def test_every_contestant_stands_in_the_list_of_its_environment_at_the_version_p
         if contestant.environment:
             lines = (BENCHMARKS / f"{contestant.environment}.txt").read_text().splitlines()
             assert f"{contestant.package}=={published[name]}" in lines, name
+
+
+def test_a_contestant_that_ended_is_a_row_with_a_note(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from simulator import ENDED, Worker
+
+    worker = Worker("any", sys.executable, 5)
+    worker.process = subprocess.Popen(["true"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    worker.process.wait()
+    assert worker.ask(time="train") == {"failed": ENDED} and worker.process is None
