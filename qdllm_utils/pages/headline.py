@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from qdcircuits.errors import InputError
 from qdllm_utils.config import knobs
 from qdllm_utils.parameters import Parameters, check_teacher, commas, for_tasks
 from qdllm_utils.runs.experiments import Experiment
@@ -104,10 +105,14 @@ def papers(task: str) -> float:
 
 
 def readers_of(parameters: Parameters, task: str) -> tuple[str, ...]:
-    """The readers asked for on a task; by default the demo's one, else MiniLM and MPNet."""
-    if parameters.values["embedders"]:
-        return parameters.of_task("embedders", task)
-    return ("minilm",) if parameters.demo else ("minilm", "mpnet")
+    """The readers asked for on a task; by default the demo's one, else MiniLM and MPNet. InputError where none is."""
+    asked = parameters.values["embedders"]
+    if not asked:
+        return ("minilm",) if parameters.demo else ("minilm", "mpnet")
+    found = parameters.of_task("embedders", task)
+    if not found:
+        raise InputError(f"embedders is {asked!r}, which names none for {task}: name one, or leave the task out.")
+    return found
 
 
 def run(parameters: Parameters) -> Headline:

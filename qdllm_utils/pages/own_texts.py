@@ -20,7 +20,7 @@ from qdllm_utils.texts.own_file import OwnTexts, read_own_file
 from qdllm_utils.texts.own_file_tokens import read_tokens, without_equals
 
 LABELS = "labels"  # as the teacher: none, the labels alone
-EXAMPLE = 400  # generated texts, where no file is given
+EXAMPLE = 240  # generated texts, where no file is given
 
 
 def settings(namespace: dict[str, Any]) -> Parameters:
@@ -117,6 +117,11 @@ def train(own: OwnTexts, parameters: Parameters) -> Distilled:
         elif own.unlabelled:
             unlabelled = None
         teacher = np.concatenate(parts)[:, order]
+        if p["saved"] == "teacher":
+            raise InputError(
+                "saved is 'teacher', and the file's columns p_<class> stand for it, so there is no model: name another "
+                "one, or give the parameter teacher."
+            )
     elif teacher == LABELS:
         teacher = unlabelled = None
     estimate(own, p, isinstance(teacher, str))

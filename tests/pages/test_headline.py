@@ -9,6 +9,8 @@ import pytest
 
 from qdllm_utils.config import SCALES
 from qdllm_utils.learning.metrics import unpacked
+from qdllm_utils.pages.headline import readers_of
+from qdllm_utils.parameters import Parameters
 from qdllm_utils.show import paper
 from qdllm_utils.texts.sources import Source, split
 
@@ -90,6 +92,13 @@ def test_differences_of_the_box_are_those_of_the_rows(other, words):
         narrow = redrawn(points)  # of one comparison; the box's is for a family of six, so it is wider
         assert low < narrow[0] + 0.05 and high > narrow[1] - 0.05
     assert ahead == sum(low > 0 for _, low, _ in told) and behind == sum(high < 0 for *_, high in told)
+
+
+def test_a_task_that_nobody_reads_is_a_sentence(refused):
+    asked = Parameters({"embedders": "qwen@hiding, mpnet@thematic"})
+    assert readers_of(asked, "hiding") == ("qwen",)
+    with refused("names none for emotion"):
+        readers_of(asked, "emotion")
 
 
 LADDERS = [task for task, title in TASKS.items() if f"{title.capitalize()}, on MPNet, 12 × 768: MiniLM (itself" in BOX]

@@ -70,6 +70,16 @@ def test_own_data_goes_the_whole_path_without_a_stamp(saved, tmp_path, monkeypat
         assert "OPENQASM 3" in (tmp_path / "my model" / "circuit.qasm").read_text(encoding="utf-8")
 
 
+def test_of_probabilities_there_is_no_teacher_to_save(tmp_path, refused):
+    rows = [(f"{word} thing {n}", label, *chances) for n in range(20) for word, label, chances in (
+        ("good", "no", (0.9, 0.1)), ("poor", "yes", (0.2, 0.8)))]  # fmt: skip
+    pd.DataFrame(rows, columns=["text", "label", "p_no", "p_yes"]).to_csv(tmp_path / "mine.csv", index=False)
+    given = namespace(csv=str(tmp_path / "mine.csv"), teacher=None, save=str(tmp_path / "m"), saved="teacher")
+    parameters = own_texts.settings(given)
+    with refused("saved is 'teacher'", "columns p_<class>"):
+        own_texts.train(own_texts.read(parameters), parameters)
+
+
 def test_without_a_file_the_example_is_stamped():
     parameters = own_texts.settings(namespace())
     own = own_texts.read(parameters)
