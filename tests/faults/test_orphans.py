@@ -14,11 +14,13 @@ import pytest
 from qdllm_utils.runs import pool
 
 ROOT = Path(pool.__file__).parents[2]
-GONE = 60.0  # seconds that a process may still need to end on a busy machine; its work would take 120
+GONE = 30.0  # seconds that a process may still need to end on a busy machine; its work would take 120
 
+# what a shell starts in the background ignores SIGINT, and so would this
 PROGRAM = """
-import pathlib, time
+import pathlib, signal, time
 from qdllm_utils.runs import pool
+signal.signal(signal.SIGINT, signal.default_int_handler)
 for piece, _ in pool.spread([{pieces}], 2, time.sleep):
     pathlib.Path({mark!r}).write_text("at work")
 """
