@@ -109,23 +109,29 @@ def workers_of(client: Any) -> list[str]:
 
 
 def check_workers(client: Any) -> None:
-    """Raise InputError, naming it, for a worker that does not answer, or has not this package in this version."""
+    """Raise InputError, naming it, for a worker that does not answer, or has not this package in this version.
+
+    They are asked beside their tasks: a worker that is busy with another notebook's job answers all the same.
+    """
     workers = workers_of(client)
-    asked = {
-        worker: client.submit(eval, PROBE, workers=[worker], allow_other_workers=False, pure=False)
-        for worker in workers
-    }
-    ending = time.monotonic() + ANSWER
-    for worker, future in asked.items():
-        try:
-            theirs = future.result(timeout=max(0.1, ending - time.monotonic()))
-        except TimeoutError:
-            raise InputError(f"The Dask worker {worker} does not answer: stop it, and start it again.") from None
-        except Exception as error:
+
+    async def asked(worker: str) -> Any:
+        answers = client.run(eval, PROBE, workers=[worker], on_error="return")
+        return (await asyncio.wait_for(answers, ANSWER))[worker]
+
+    async def all_asked() -> list[Any]:
+        return await asyncio.gather(*map(asked, workers), return_exceptions=True)
+
+    for worker, theirs in zip(workers, client.sync(all_asked), strict=True):
+        if isinstance(theirs, OSError):  # a time-out is one, and a lost connection
+            if worker not in workers_of(client):
+                continue  # it has just ended, and its nanny may start another, which is asked with its first job
+            raise InputError(f"The Dask worker {worker} does not answer: stop it, and start it again.")
+        if isinstance(theirs, Exception):
             raise InputError(
-                f"The Dask worker {worker} cannot use this package ({type(error).__name__}: {error}): install it "
+                f"The Dask worker {worker} cannot use this package ({type(theirs).__name__}: {theirs}): install it "
                 "there, at the same commit, with the versions of requirements.lock."
-            ) from None
+            )
         refuse_other(theirs, own_code(), worker)
 
 

@@ -222,6 +222,22 @@ def test_a_worker_without_the_package_is_a_sentence(within, refused, tmp_path):
             spread(address)
 
 
+def test_a_worker_that_is_busy_with_another_notebook_is_fit_and_a_frozen_one_is_not(quick, within, refused):
+    with (
+        processes(1) as (address, _, workers),
+        distributed.Client(address, timeout=30, set_as_default=False) as other,
+    ):
+        other.wait_for_workers(1, timeout=30)
+        busy = other.submit(time.sleep, 60)
+        while not any(other.processing().values()):
+            time.sleep(0.1)
+        with cluster.connected(address):
+            assert not busy.done()
+        workers[0].send_signal(signal.SIGSTOP)
+        with refused("does not answer"), cluster.connected(address):
+            pass
+
+
 # --- what happens on the way ------------------------------------------------------------------------------
 
 
