@@ -112,6 +112,8 @@ def read_parameters(namespace: dict[str, Any]) -> Parameters:
     if "teacher" in values and "scale" in values:
         for teacher in commas(values["teacher"]) or (None,):
             check_teacher(teacher and for_tasks(teacher)[0])
+        for teacher in commas(values.get("teachers")):
+            check_teacher(for_tasks(teacher)[0])
     if "scale" in values:
         one = values.get("embedder")
         for embedder in (*commas(values.get("embedders")), *([one] if one is not None else [])):

@@ -177,3 +177,11 @@ def test_a_number_of_splits_or_draws_has_a_spread(asked, refused):
 def test_a_number_not_asked_for_is_the_pages_own():
     assert Parameters({"splits": None}).number("splits", 20) == 20
     assert Parameters({"splits": 3}).number("splits", 20) == 3
+
+
+def test_the_teachers_to_compare_are_checked_before_anything_is_computed():
+    declared = {"teacher": str, "teachers": str, "scale": str}
+    given = {"teacher": "minilm", "scale": "cpu", "__annotations__": declared}
+    assert read_parameters(given | {"teachers": "minilm, qwen@hiding"}).of_task("teachers", "emotion") == ("minilm",)
+    with pytest.raises(InputError, match="Unknown teacher 'qwne'"):
+        read_parameters(given | {"teachers": "minilm, qwne@hiding"})

@@ -13,7 +13,7 @@ import pandas as pd
 from qdcircuits.errors import InputError
 from qdllm_utils.config import knobs
 from qdllm_utils.pages.headline import readers_of
-from qdllm_utils.parameters import Parameters, check_teacher, commas, for_tasks
+from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.statistics import Difference, compared
 from qdllm_utils.runs.store import Row, Store
@@ -90,22 +90,14 @@ class Ceiling:
         return next(c for c in self.cells if (c.task, c.reader, c.teacher, c.student, c.share) == asked)
 
 
-def check_teachers(parameters: Parameters) -> None:
-    """Raise InputError where no model is among the teachers asked for, or one that is unknown."""
-    names = commas(parameters.values["teachers"])
-    for name in names:
-        check_teacher(for_tasks(name)[0])
-    if not names:
-        raise InputError("teachers is empty: name at least one, such as minilm.")
-
-
 def run(parameters: Parameters) -> Ceiling:
     """Every task, reader and teacher asked for; what the store lacks is trained."""
     store, seeds = Store(refresh=parameters.refresh), number_of_seeds(parameters)
     cells: list[Cell] = []
     teachers: dict[tuple[str, str], Row] = {}
     curves = {}
-    check_teachers(parameters)
+    if not parameters.values["teachers"]:
+        raise InputError("teachers is empty: name at least one, such as minilm.")
     right, shares = (DEMO_RIGHT, DEMO_SHARES) if parameters.demo else (RIGHT, SHARES)
     for task in tasks_of(parameters):
         for reader in readers_of(parameters, task):

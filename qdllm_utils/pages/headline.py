@@ -11,7 +11,7 @@ import pandas as pd
 
 from qdcircuits.errors import InputError
 from qdllm_utils.config import knobs
-from qdllm_utils.parameters import Parameters, check_teacher, commas, for_tasks
+from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.statistics import Difference, compared
 from qdllm_utils.runs.store import Row, Store
@@ -117,6 +117,7 @@ def readers_of(parameters: Parameters, task: str) -> tuple[str, ...]:
 
 def run(parameters: Parameters) -> Headline:
     """Every task and reader asked for; what the store lacks is trained."""
+    to_compare(parameters)  # a fault is said before anything is trained
     store = Store(refresh=parameters.refresh)
     seeds = number_of_seeds(parameters)
     cells: list[Cell] = []
@@ -159,12 +160,20 @@ def near_repeats(experiment: Experiment) -> np.ndarray:
 
 def ladders_of(parameters: Parameters, store: Store) -> list[Ladder]:
     """The student under each teacher of `teachers`, on the last encoder asked for, where a task has more than one."""
-    for name in commas(parameters.values["teachers"]):
-        check_teacher(for_tasks(name)[0])
-    asked = {task: parameters.of_task("teachers", task) for task in tasks_of(parameters)}
-    asked = {task: names for task, names in asked.items() if len(names) > 1}
+    asked = to_compare(parameters)
     family = sum(len(names) - 1 for names in asked.values())
     return [ladder_of(parameters, store, task, names, family) for task, names in asked.items()]
+
+
+def to_compare(parameters: Parameters) -> dict[str, tuple[str, ...]]:
+    """The teachers of each task that has several. Raises InputError where `teachers` was given and no task has."""
+    asked = {task: parameters.of_task("teachers", task) for task in tasks_of(parameters)}
+    several = {task: names for task, names in asked.items() if len(names) > 1}
+    if parameters.values["teachers"] and not several:
+        raise InputError(
+            f"teachers is {parameters.values['teachers']!r}: name two or more for a task, so that they can be compared."
+        )
+    return several
 
 
 def ladder_of(parameters: Parameters, store: Store, task: str, names: tuple[str, ...], family: int) -> Ladder:

@@ -9,7 +9,7 @@ import pytest
 
 from qdllm_utils.config import SCALES
 from qdllm_utils.learning.metrics import unpacked
-from qdllm_utils.pages.headline import readers_of
+from qdllm_utils.pages.headline import readers_of, to_compare
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.show import paper
 from qdllm_utils.texts.sources import Source, split
@@ -99,6 +99,16 @@ def test_a_task_that_nobody_reads_is_a_sentence(refused):
     assert readers_of(asked, "hiding") == ("qwen",)
     with refused("names none for emotion"):
         readers_of(asked, "emotion")
+
+
+def test_teachers_that_cannot_be_compared_are_a_sentence(refused):
+    asked = {"tasks": "all", "scale": "cpu"}
+    several = to_compare(Parameters(asked | {"teachers": "minilm, mpnet@emotion, qwen@hiding"}))
+    assert several == {"emotion": ("minilm", "mpnet"), "hiding": ("minilm", "qwen")}
+    assert to_compare(Parameters(asked | {"teachers": None})) == {}
+    for teachers in ("mpnet", "mpnet@emotion, qwen@hiding"):
+        with refused("two or more for a task"):
+            to_compare(Parameters(asked | {"teachers": teachers}))
 
 
 LADDERS = [task for task, title in TASKS.items() if f"{title.capitalize()}, on MPNet, 12 × 768: MiniLM (itself" in BOX]
