@@ -70,7 +70,11 @@ class Parameters:
     @property
     def task_list(self) -> list[str]:
         """The tasks asked for in `tasks`, in the paper's order; all where it is None."""
-        asked = commas(self.values.get("tasks")) or ("all",)
+        return self.tasks_in("tasks")
+
+    def tasks_in(self, name: str) -> list[str]:
+        """The tasks that a parameter names, in the paper's order; all where it is None or not there."""
+        asked = commas(self.values.get(name)) or ("all",)
         return [task for task in TASKS if task in asked or "all" in asked]
 
     @property
@@ -106,8 +110,9 @@ def read_parameters(namespace: dict[str, Any]) -> Parameters:
     values = {name: convert(name, namespace[name], kind) for name, kind in declared.items()}
     if "scale" in values:
         choose(values["scale"], SCALES, "scale")
-    for name in (values.get("tasks") or "all").split(","):
-        choose(name.strip(), [*TASKS, "all"], "task")
+    for name in ("tasks", "distilled"):
+        for task in (values.get(name) or "all").split(","):
+            choose(task.strip(), [*TASKS, "all"], "task")
     # a page without a scale is a user's own (own_texts): it knows more teachers and embedders, and checks them itself
     if "teacher" in values and "scale" in values:
         for teacher in commas(values["teacher"]) or (None,):

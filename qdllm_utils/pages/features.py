@@ -51,14 +51,14 @@ class Step:
 class Panel:
     """One task and teacher. grid: {feature: {student: outcome}}, tuned; published: the student at preset paper.
 
-    absent: features that this teacher cannot give.
+    absent: {feature: why it is not in the grid}. steps: by name; `fine_tuned` only where the grid has such a feature.
     """
 
     title: str
     teacher: Row
     published: Outcome
     grid: dict[str, dict[str, Outcome]]
-    absent: list[str]
+    absent: dict[str, str]
     steps: dict[str, Step]
 
 
@@ -84,7 +84,7 @@ def run(parameters: Parameters) -> Features:
     panels, runs = [], []
     tuned = experiments_of(parameters, ("tuned",), store)
     for (_, fair), (_, paper) in zip(tuned, experiments_of(parameters, ("paper",), store), strict=True):
-        panel = measure(fair, paper, seeds)
+        panel = measure(fair, paper, seeds, fair.source.task in parameters.tasks_in("distilled"))
         panels.append(panel)
         rows: dict[str, list[Row]] = {"published": panel.published.rows}
         for feature, outcomes in panel.grid.items():
@@ -94,11 +94,16 @@ def run(parameters: Parameters) -> Features:
     return Features(parameters, panels, Comparison("Features", source.kind, None, parameters, runs, store))
 
 
-def measure(fair: Experiment, paper: Experiment, seeds: range) -> Panel:
-    """One panel: the published student, then every student on every feature that there is."""
+def measure(fair: Experiment, paper: Experiment, seeds: range, distilled: bool) -> Panel:
+    """One panel: the published student, then every student on every feature that there is.
+
+    distilled: whether the embedder is fine-tuned by the teacher too, which takes far longer than all the rest.
+    """
     (published,) = train(paper, [Arm("quantum")], seeds, "paper").values()
     teacher = fair.teacher_row(arrays=True)
-    absent = [] if adapter_of(teacher.arrays) else ["teacher"]
+    absent = {} if distilled else {"distilled": "not run on this task (parameter distilled)"}
+    if not adapter_of(teacher.arrays):
+        absent["teacher"] = "not there: this teacher keeps no states"
     grid: dict[str, dict[str, Outcome]] = {}
     for feature in FEATURES:
         if feature not in absent:
@@ -112,23 +117,24 @@ def measure(fair: Experiment, paper: Experiment, seeds: range) -> Panel:
 def steps(published: Outcome, grid: dict[str, dict[str, Outcome]], labels: np.ndarray) -> dict[str, Step]:
     """From the published student onwards, one change at a time; together they are one family."""
 
-    def best(features: tuple[str, ...]) -> str:
-        there = [feature for feature in features if feature in grid]
-        return max(there, key=lambda feature: grid[feature]["quantum"].validation)
+    def best(features: list[str]) -> str:
+        return max(features, key=lambda feature: grid[feature]["quantum"].validation)
 
     def better(feature: str) -> Outcome:
         others = [outcome for student, outcome in grid[feature].items() if student != "quantum"]
         return max(others, key=lambda outcome: outcome.validation)
 
-    frozen, fine_tuned = best(FROZEN_POOLINGS), best(FINE_TUNED_POOLINGS)
+    frozen = best([feature for feature in grid if feature in FROZEN_POOLINGS])
+    fine_tuned = [feature for feature in grid if feature in FINE_TUNED_POOLINGS]
     released, chosen = grid[RELEASED], grid[frozen]
     changes: dict[str, tuple[str, Outcome, str, Outcome]] = {
         "tuning": ("preset paper", published, "preset tuned", released["quantum"]),
         "student": ("QD-LLM", released["quantum"], better(RELEASED).title, better(RELEASED)),
         "frozen": (RELEASED, released["quantum"], frozen, chosen["quantum"]),
         "both": ("QD-LLM", chosen["quantum"], better(frozen).title, better(frozen)),
-        "fine_tuned": (frozen, chosen["quantum"], fine_tuned, grid[fine_tuned]["quantum"]),
     }
+    if fine_tuned:
+        changes["fine_tuned"] = (frozen, chosen["quantum"], best(fine_tuned), grid[best(fine_tuned)]["quantum"])
     differences = family_of({name: answers_against(new, old, labels) for name, (_, old, _, new) in changes.items()})
     return {name: Step(before, after, differences[name]) for name, (before, _, after, _) in changes.items()}
 
@@ -148,8 +154,9 @@ def conclusion(panel: Panel) -> str:
     sentence = (
         f"{panel.title}: on the released feature, tuned training gives QD-LLM {told('tuning')}, the other student that "
         f"validation prefers {told('student')}, the frozen feature that validation prefers {told('frozen')}; on that "
-        f"feature another student gives {told('both')}, and a fine-tuned feature {told('fine_tuned')}."
+        f"feature another student gives {told('both')}"
     )
+    sentence += f", and a fine-tuned feature {told('fine_tuned')}." if "fine_tuned" in panel.steps else "."
     seeds = len(panel.published.rows)
     if seeds < LEAST_SEEDS:
         return f"{sentence} Fewer than {LEAST_SEEDS} seeds tell nothing, whatever the difference."
@@ -165,7 +172,8 @@ def answer(features: Features) -> str:
     """The page's claim: in how many panels a feature and a student are a certain gain for QD-LLM."""
 
     def gains(name: str) -> int:
-        return [panel.steps[name].difference.verdict for panel in features.panels].count("ahead")
+        found = [panel.steps[name].difference.verdict for panel in features.panels if name in panel.steps]
+        return found.count("ahead")
 
     panels = len(features.panels)
     return (

@@ -33,7 +33,7 @@ def steps_table(features: Features) -> HTML:
         "Each line changes one thing. The first three lead to or from QD-LLM on the released feature, the last two "
         "start from QD-LLM on the frozen feature of the third. What is changed to is chosen on validation (students: "
         f"{', '.join(others)}); the difference is one of test accuracies, paired over {seeds} seeds and all texts, "
-        f"with its interval over both at 0.05 / {len(STEPS)}, the lines of a task."
+        "with its interval over both at 0.05 divided by the number of the task's lines."
     )
     return table(notes, ["", *columns], body, features.parameters.demo)
 
@@ -54,7 +54,7 @@ def grid_table(features: Features) -> HTML:
                 details = grey(f"validation {outcome.validation:.4f}", f"{size} trained")
                 cells.append(below(*measured(outcome.accuracies), details))
             body.append(line(feature, FEATURES[feature], cells))
-        body += [line(name, "not there: this teacher keeps no states", [""] * len(columns)) for name in panel.absent]
+        body += [line(name, f"{FEATURES[name]}; {why}", [""] * len(columns)) for name, why in panel.absent.items()]
     rates = ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
     seeds = len(features.panels[0].published.rows)
     notes = (

@@ -48,7 +48,8 @@ def page(without: tuple[str, ...] = ()) -> Features:
     published = outcome("QD-LLM", 0.6, 0.5)
     teacher = Row({"kind": "teacher", "pretraining_steps": 0}, {"name": "minilm", "acc": 0.7}, {})
     made = grid(without)
-    panel = Panel("Hiding", teacher, published, made, list(without), features.steps(published, made, LABELS))
+    absent = dict.fromkeys(without, "not there")
+    panel = Panel("Hiding", teacher, published, made, absent, features.steps(published, made, LABELS))
     parameters = Parameters(VALUES)
     return Features(parameters, [panel], Comparison("", "authors", None, parameters, [], Store()))
 
@@ -69,7 +70,18 @@ def test_each_step_goes_where_validation_points():
 def test_a_teacher_without_states_leaves_its_feature_out_and_says_so():
     shown = page(without=("teacher",))
     assert shown.panels[0].steps["fine_tuned"].after == "distilled"
-    assert "this teacher keeps no states" in str(features_views.grid_table(shown))
+    assert "the teacher's own; not there" in str(features_views.grid_table(shown)).replace("&#x27;", "'")
+
+
+def test_without_a_fine_tuned_feature_there_is_no_step_to_one():
+    shown = page(without=("teacher", "distilled"))
+    (panel,) = shown.panels
+    assert list(panel.steps) == [name for name in STEPS if name != "fine_tuned"]
+    assert {step.difference.family for step in panel.steps.values()} == {len(STEPS) - 1}
+    (sentence,) = features.conclusions(shown)
+    assert sentence.endswith("a gain).") and "fine-tuned" not in sentence
+    assert "a fine-tuned one on top of it in 0" in features.answer(shown)
+    assert "fine-tuned feature" not in str(features_views.steps_table(shown))
 
 
 def test_the_sentences_say_what_the_steps_say():
