@@ -27,10 +27,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from qdllm_utils import machine
 from qdllm_utils.config import knobs
 from qdllm_utils.learning import training
-from qdllm_utils.pages.table3 import EMBEDDING, LLMS
 from qdllm_utils.pages.timing import baseline
 from qdllm_utils.runs import provenance
 from qdllm_utils.students.quantum import QuantumStudents
+from qdllm_utils.students.sizes import EMBEDDING, LLMS
 from qdllm_utils.texts.teacher_specs import NAMED
 
 NOTE = "random weights, timing only"

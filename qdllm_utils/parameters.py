@@ -67,6 +67,16 @@ class Parameters:
             )
         return found
 
+    def readers_of(self, task: str) -> tuple[str, ...]:
+        """The embedders asked for on a task; by default the demo's one, else MiniLM and MPNet. InputError for none."""
+        asked = self.values["embedders"]
+        if not asked:
+            return ("minilm",) if self.demo else ("minilm", "mpnet")
+        found = self.of_task("embedders", task)
+        if not found:
+            raise InputError(f"embedders is {asked!r}, which names none for {task}: name one, or leave the task out.")
+        return found
+
     @property
     def task_list(self) -> list[str]:
         """The tasks asked for in `tasks`, in the paper's order; all where it is None."""

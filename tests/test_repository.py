@@ -129,3 +129,22 @@ def test_every_name_on_the_two_ways_through_the_house_exists():
     assert len(names) > 25
     for name in names:
         assert resolve_name(name if name.startswith("qdcircuits.") else f"qdllm_utils.{name}") is not None
+
+
+def test_a_page_imports_from_no_other_page():
+    """What two pages share stands in the wings below; a module's page is its name up to the first underscore."""
+    pages = ROOT / "qdllm_utils" / "pages"
+    names = {path.stem for path in NOTEBOOKS}
+
+    def page_of(module: str) -> str:
+        (own,) = {name for name in names if module == name or module.startswith(f"{name}_")}
+        return own
+
+    wrong = [
+        f"{path.stem} imports {module}"
+        for path in pages.glob("*.py")
+        for module in re.findall(r"from qdllm_utils\.pages(?:\.(\w+)| import (\w+(?:, \w+)*))", path.read_text())
+        for module in ", ".join(filter(None, module)).split(", ")
+        if page_of(module) != page_of(path.stem)
+    ]
+    assert not wrong

@@ -4,14 +4,11 @@ from typing import Any
 
 from qdllm_utils.config import TASKS
 from qdllm_utils.pages.alternatives import PAIRS, Alternatives, Block, Pair
-from qdllm_utils.pages.controls_views import probability, sentences
-from qdllm_utils.pages.headline_views import percent
-from qdllm_utils.pages.splits_views import signed
 from qdllm_utils.runs.statistics import LEAST_SEEDS, Difference
 from qdllm_utils.runs.tuning import LEARNING_RATES, TUNING_SEEDS
-from qdllm_utils.show.html_table import HTML, cell, group, head, line, table
+from qdllm_utils.show.html_table import HTML, cell, group, head, line, sentences, table
 from qdllm_utils.show.plots import forest
-from qdllm_utils.show.tables import READERS, count
+from qdllm_utils.show.tables import READERS, count, probability
 
 NAMES = {
     "quantum": "QD-LLM",
@@ -60,14 +57,14 @@ def of_task(block: Block) -> list[str]:
     size = {name: count(outcome.rows[0].result["parameters"]) for name, outcome in block.outcomes.items()}
     told = "; ".join(
         f"{NAMES[pair.student]} ({size[pair.student]}) against {NAMES[pair.reference]} ({size[pair.reference]}) "
-        f"{signed(block.differences[pair])}"
+        f"{block.differences[pair].signed}"
         for pair in PAIRS
         if pair.kind == "control"
     )
     changes = {(pair.student, pair.reference): each for pair, each in block.differences.items()}
     layer, thin = changes["tt_quantum", "quantum"], changes["tt_quantum", "low_rank_quantum"]
     losses = "; ".join(
-        f"{NAMES[name]} {signed(changes[name, plain])}"
+        f"{NAMES[name]} {changes[name, plain].signed}"
         for name, plain in (
             ("rkd_quantum", "quantum"),
             ("rkd_cosine", "cosine"),
@@ -78,8 +75,8 @@ def of_task(block: Block) -> list[str]:
     return [
         f"{TASKS[block.task].title}, points and trained numbers: {told}.",
         f"{TASKS[block.task].title}: with a tensor-train first layer the student trains {size['tt_quantum']} numbers "
-        f"for {size['quantum']}, and is {signed(layer)} points against itself with the full one ({layer.verdict}), "
-        f"{signed(thin)} against a low-rank layer of as many ({thin.verdict}). Against the plain loss: {losses}.",
+        f"for {size['quantum']}, and is {layer.signed} points against itself with the full one ({layer.verdict}), "
+        f"{thin.signed} against a low-rank layer of as many ({thin.verdict}). Against the plain loss: {losses}.",
     ]
 
 
@@ -120,10 +117,10 @@ def pair_line(block: Block, pair: Pair) -> HTML:
     """One comparison."""
     difference = block.differences[pair]
     both = (pair.student, pair.reference)
-    shown = [cell(percent(block.accuracies[name]), f"rate {block.outcomes[name].chosen}") for name in both]
+    shown = [cell(block.accuracies[name].percent, f"rate {block.outcomes[name].chosen}") for name in both]
     sizes = [count(block.outcomes[name].rows[0].result["parameters"]) for name in both]
     numbers = cell(sizes[0], f"against {sizes[1]}")
-    verdict = [cell(signed(difference)), cell(probability(difference.p)), cell(difference.verdict)]
+    verdict = [cell(difference.signed), cell(probability(difference.p)), cell(difference.verdict)]
     return line(head(NAMES[pair.student], f"against {NAMES[pair.reference]}"), [*shown, numbers, *verdict])
 
 

@@ -12,9 +12,8 @@ from qdcircuits.ansatz import qdllm_circuit
 from qdcircuits.drawing_roles import draw_roles
 from qdllm_utils.config import TASKS, knobs
 from qdllm_utils.pages.anatomy import DRAWS, SMALL, Study
-from qdllm_utils.pages.controls_views import sentences
 from qdllm_utils.show import origin
-from qdllm_utils.show.html_table import DEMO, HTML, cell, group, line, table
+from qdllm_utils.show.html_table import DEMO, HTML, cell, group, line, sentences, table
 from qdllm_utils.show.plots import style, watermark
 from qdllm_utils.students.quantum import QuantumStudents
 

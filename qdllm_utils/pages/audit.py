@@ -57,12 +57,6 @@ def mean_of(printed: list[str]) -> Interval:
     return mean(low for low, _ in bounds), mean(high for _, high in bounds)
 
 
-def quotient(top: str, bottom: str) -> Interval:
-    """The interval of a quotient of two printed positive numbers."""
-    (low, high), (least, most) = paper.interval(top), paper.interval(bottom)
-    return low / most, high / least
-
-
 def harmonic(p: str, r: str) -> Interval:
     """The interval of F1 = 2PR/(P+R); it grows with P and with R."""
     (p_low, p_high), (r_low, r_high) = paper.interval(p), paper.interval(r)
@@ -114,7 +108,7 @@ def f1_from_p_and_r() -> Check:
 def swapped(student: str, row: pd.Series) -> bool:
     """Whether a row becomes consistent when its Acc and its F1 are exchanged."""
     follows = not apart(harmonic(row["p"], row["r"]), paper.interval(row["acc"]))
-    return follows and not apart(quotient(row["f1"], size_of(student)), paper.interval(row["acc_param"]))
+    return follows and not apart(paper.quotient(row["f1"], size_of(student)), paper.interval(row["acc_param"]))
 
 
 def acc_per_parameter() -> Check:
@@ -122,7 +116,7 @@ def acc_per_parameter() -> Check:
     found, checked = [], 0
     for task, teacher, student, row in rows():
         checked += 1
-        exact = quotient(row["acc"], size_of(student))
+        exact = paper.quotient(row["acc"], size_of(student))
         if apart(exact, paper.interval(row["acc_param"])):
             note = (
                 "the printed F1 over Param gives it: Acc and F1 seem to be exchanged" if swapped(student, row) else ""
@@ -182,13 +176,13 @@ def proportions() -> Check:
     printed += [(TABLES[task], student, row["proportion"]) for task, _, student, row in rows(overall=True)]
     for place, student, text in printed:
         checked += 1
-        exact = quotient(sizes["parameters"][student], largest)
+        exact = paper.quotient(sizes["parameters"][student], largest)
         if apart(exact, paper.interval(text)):
             found.append(Finding(place, f"{STUDENT_NAMES[student]}, proportion", text, f"{mean(exact):.2%}", ""))
     others = [size for name, size in sizes["parameters"].items() if name != "quantum"]
     for name, size in (("share_low", max(others, key=paper.number)), ("share_high", min(others, key=paper.number))):
         checked += 1
-        exact = quotient(sizes["parameters"]["quantum"], size)
+        exact = paper.quotient(sizes["parameters"]["quantum"], size)
         if apart(exact, paper.interval(paper.text(name))):
             found.append(
                 Finding(

@@ -6,7 +6,7 @@ from itertools import permutations
 
 from qdllm_utils.config import TASKS
 from qdllm_utils.pages import audit, audit_wording
-from qdllm_utils.pages.audit import QUALITY, TABLES, Check, Finding, apart, mean_of, quotient
+from qdllm_utils.pages.audit import QUALITY, TABLES, Check, Finding, apart, mean_of
 from qdllm_utils.show import paper
 from qdllm_utils.show.html_table import HTML, cell, group, head, line, table
 from qdllm_utils.show.tables import METRICS, STUDENT_NAMES, TEACHER_NAMES
@@ -19,12 +19,12 @@ def texts_from_tokens() -> Check:
     frame = paper.table("datasets").set_index("task")
     found = []
     for task, row in frame.iterrows():
-        exact = quotient(row["tokens"], row["length"])
+        exact = paper.quotient(row["tokens"], row["length"])
         if not apart(exact, paper.interval(row["texts"])):
             continue
         note = "half of what is printed" if 2 * round(sum(exact) / 2) == paper.number(row["texts"]) else ""
         for other in frame.index.drop(task):
-            low, high = quotient(row["tokens"], frame["length"][other])
+            low, high = paper.quotient(row["tokens"], frame["length"][other])
             whole = round((low + high) / 2, -2)
             if low <= whole <= high:
                 fits = "as printed" if whole == paper.number(row["texts"]) else f"and not {row['texts']}"
@@ -67,7 +67,9 @@ def teacher_table() -> Check:
 
 def distillation_seconds(task: str, teacher: str, student: str) -> float:
     """T_kd, the seconds of one epoch, from Acc and Acc/Tkd."""
-    return sum(quotient(*(paper.compression(task, teacher, student, name) or "" for name in ("acc", "acc_tkd")))) / 2
+    return (
+        sum(paper.quotient(*(paper.compression(task, teacher, student, name) or "" for name in ("acc", "acc_tkd")))) / 2
+    )
 
 
 def times() -> Check:

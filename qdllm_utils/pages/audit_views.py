@@ -22,10 +22,9 @@ from qdllm_utils.pages.audit import TABLES, Check
 from qdllm_utils.pages.audit_forensics import Forensics
 from qdllm_utils.pages.audit_honest import DRAWS, SEED
 from qdllm_utils.pages.audit_recall import blocks, signs
-from qdllm_utils.pages.controls_views import sentences
 from qdllm_utils.runs import provenance
 from qdllm_utils.show import origin
-from qdllm_utils.show.html_table import HTML, cell, group, head, line, table
+from qdllm_utils.show.html_table import HTML, cell, group, head, line, sentences, table
 from qdllm_utils.show.plots import MARKERS, style
 from qdllm_utils.show.tables import STUDENT_NAMES
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 from statistics import mean
 
 from qdllm_utils.config import TASKS
-from qdllm_utils.pages.audit import TABLES, Check, Finding, Interval, apart, quotient
+from qdllm_utils.pages.audit import TABLES, Check, Finding, Interval, apart
 from qdllm_utils.show import paper
 from qdllm_utils.show.tables import STUDENT_NAMES
 from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
@@ -20,7 +20,7 @@ def says(claim: str) -> bool:
 def time_of_epoch(task: str, teacher: str, student: str) -> Interval:
     """T_kd in seconds, as an interval, from Acc and Acc/Tkd as printed."""
     acc, ratio = (paper.compression(task, teacher, student, name) or "" for name in ("acc", "acc_tkd"))
-    return quotient(acc, ratio)
+    return paper.quotient(acc, ratio)
 
 
 def model_sizes() -> Check:

@@ -6,8 +6,7 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 
 from qdllm_utils.pages.bytes import FAMILIES, Panel, Stored, conclusions
-from qdllm_utils.pages.controls_views import line, sentences
-from qdllm_utils.show.html_table import HTML, below, group, table
+from qdllm_utils.show.html_table import HTML, below, group, plain_line, sentences, table
 from qdllm_utils.show.plots import style, watermark
 from qdllm_utils.show.tables import OWN_DATA, measured, spread
 
@@ -22,7 +21,7 @@ def stored_table(stored: Stored) -> HTML:
             accuracy = below(*measured(row.result["acc"] for row in entry.rows))
             on_front = "yes" if entry in panel.front else ""
             cells = [f"{entry.stored_bytes:,}", entry.states, accuracy, on_front, str(len(entry.rows))]
-            body.append(line(entry.title, f"{entry.family}; {entry.rows[0].result['size']}", cells))
+            body.append(plain_line(entry.title, f"{entry.family}; {entry.rows[0].result['size']}", cells))
     notes = [
         f"{OWN_DATA[stored.comparison.source_kind]}.".capitalize(),
         "Acc: test accuracy, mean ± standard deviation over seeds. Probes are trained at their bits, students rounded "

@@ -12,7 +12,6 @@ import pandas as pd
 
 from qdcircuits.errors import InputError
 from qdllm_utils.config import knobs
-from qdllm_utils.pages.headline import readers_of
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.statistics import Difference, compared
@@ -100,7 +99,7 @@ def run(parameters: Parameters) -> Ceiling:
         raise InputError("teachers is empty: name at least one, such as minilm.")
     right, shares = (DEMO_RIGHT, DEMO_SHARES) if parameters.demo else (RIGHT, SHARES)
     for task in tasks_of(parameters):
-        for reader in readers_of(parameters, task):
+        for reader in parameters.readers_of(task):
             scale = replace(parameters.size, embedder=reader)
             source = Source(task, scale, parameters.values.get("data_dir"))
             plain = Experiment(source, scale, TRUE, knobs("tuned"), store)

@@ -7,15 +7,11 @@ import seaborn as sns
 
 from qdllm_utils.config import TASKS
 from qdllm_utils.pages.ceiling import STUDENTS, TRUE, WEAK, Ceiling
-from qdllm_utils.pages.controls_views import sentences
-from qdllm_utils.pages.headline import papers
-from qdllm_utils.pages.headline_views import percent
-from qdllm_utils.runs.statistics import Difference
-from qdllm_utils.show.html_table import HTML, cell, group, head, line, table
+from qdllm_utils.runs.statistics import PLACES
+from qdllm_utils.show import paper
+from qdllm_utils.show.html_table import HTML, cell, group, head, line, sentences, table
 from qdllm_utils.show.plots import style, watermark
 from qdllm_utils.show.tables import READERS, TEACHER_NAMES
-
-PLACES = ("above", "level with", "below")
 
 
 def answers(ceiling: Ceiling) -> list[str]:
@@ -24,9 +20,9 @@ def answers(ceiling: Ceiling) -> list[str]:
     for task in dict.fromkeys(task for task, _ in ceiling.teachers):
         readers = [reader for of, reader in ceiling.curves if of == task]
         best = {reader: ceiling.find(task, reader, TRUE).accuracy for reader in readers}
-        printed = papers(task)
-        told = ", ".join(f"{percent(best[name])}% reading {READERS.get(name, name)}" for name in readers)
-        places = {reader: against_paper(best[reader], task) for reader in readers}
+        printed = paper.qdllm_percent(task)
+        told = ", ".join(f"{best[name].percent}% reading {READERS.get(name, name)}" for name in readers)
+        places = {reader: best[reader].beside(printed) for reader in readers}
         verdict = "; ".join(
             f"{place} the paper's {printed:.1f}% on {' and '.join(READERS.get(name, name) for name in names)}"
             for place in PLACES
@@ -36,12 +32,12 @@ def answers(ceiling: Ceiling) -> list[str]:
             verdict += ", so no teacher could bring it there"
         first = max(readers, key=lambda name: ceiling.find(task, name, TRUE).outcome.validation)
         weak = [ceiling.find(task, first, WEAK, student) for student in STUDENTS]
-        others = ", ".join(f"{STUDENTS[each.student]} {percent(each.accuracy)}%" for each in weak[1:])
+        others = ", ".join(f"{STUDENTS[each.student]} {each.accuracy.percent}%" for each in weak[1:])
         found = ceiling.curves[task, first]
         made.append(
             f"{TASKS[task].title}: with the true labels for a teacher QD-LLM gets {told}: {verdict}. On "
             f"{READERS.get(first, first)} a teacher that is right on 70% of the texts still gives it "
-            f"{percent(weak[0].accuracy)}% ({others}). With the paper's {found.at:,} training texts for our "
+            f"{weak[0].accuracy.percent}% ({others}). With the paper's {found.at:,} training texts for our "
             f"{found.texts[-1]:,} a power law of the error would give {found.there[0]:.1f}% [{found.there[1]:.1f}, "
             f"{found.there[2]:.1f}]."
         )
@@ -55,15 +51,9 @@ def summary(ceiling: Ceiling) -> str:
     for reader in readers:
         tasks = [task for task, of in ceiling.curves if of == reader]
         best = {task: ceiling.find(task, reader, TRUE).accuracy for task in tasks}
-        reached = sum(against_paper(accuracy, task) != "below" for task, accuracy in best.items())
+        reached = sum(accuracy.beside(paper.qdllm_percent(task)) != "below" for task, accuracy in best.items())
         counts.append(f"{READERS.get(reader, reader)} on {reached} of {len(tasks)}")
     return f"Taught by the true labels QD-LLM is level with the paper or above it reading {', '.join(counts)} tasks."
-
-
-def against_paper(accuracy: Difference, task: str) -> str:
-    """Where the interval over seeds and texts stands to the printed value."""
-    printed = papers(task)
-    return "above" if accuracy.low > printed else "below" if accuracy.high < printed else "level with"
 
 
 def answer_box(ceiling: Ceiling) -> HTML:
@@ -153,7 +143,9 @@ def ceiling_figure(ceiling: Ceiling) -> Any:
         lower.minorticks_off()
         for axis in (upper, lower):
             if not ceiling.parameters.demo:
-                shown["the paper's QD-LLM"] = axis.axhline(papers(task), color="0.2", linestyle="--", linewidth=1.2)
+                shown["the paper's QD-LLM"] = axis.axhline(
+                    paper.qdllm_percent(task), color="0.2", linestyle="--", linewidth=1.2
+                )
             axis.set_ylabel("test accuracy of QD-LLM, %")
     figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=2, frameon=False)
     if ceiling.parameters.demo:

@@ -103,7 +103,7 @@ def conclusion(block: Block) -> str:
     sentence = (
         f"{block.title}: of {family} controls {ahead} {'is' if ahead == 1 else 'are'} ahead of the student, {behind} "
         f"behind, {verdicts.count('inconclusive')} inconclusive at {seeds} seed{'s' if seeds > 1 else ''}. The control "
-        f"that validation prefers is the {best.title}: {points(difference)} points against the student "
+        f"that validation prefers is the {best.title}: {difference.signed} points against the student "
         f"({difference.verdict})."
     )
     if seeds < LEAST_SEEDS:
@@ -143,10 +143,3 @@ def answer(controls: Controls) -> list[str]:
 def helped(block: Block) -> bool:
     """Whether the student is ahead of itself without its ansatz."""
     return block.differences[Cosine.title].verdict == "behind"
-
-
-def points(difference: Difference) -> str:
-    """'+0.8 [0.3, 1.2]', in points of accuracy."""
-    if difference.low != difference.low:
-        return f"{difference.mean:+.1f}"
-    return f"{difference.mean:+.1f} [{difference.low:+.1f}, {difference.high:+.1f}]"

@@ -12,13 +12,12 @@ import pandas as pd
 import seaborn as sns
 
 from qdllm_utils.config import PRESETS, TASKS
-from qdllm_utils.pages.controls import Controls, points
-from qdllm_utils.pages.controls_views import sentences
+from qdllm_utils.pages.controls import Controls
 from qdllm_utils.runs.statistics import Difference, accuracy_error, compared
 from qdllm_utils.runs.store import Row
 from qdllm_utils.runs.tuning import LEARNING_RATES, TUNING_SEEDS, Arm, experiments_of, number_of_seeds, rows_of
 from qdllm_utils.show import origin
-from qdllm_utils.show.html_table import HTML, cell, head, line, table
+from qdllm_utils.show.html_table import HTML, cell, head, line, sentences, table
 from qdllm_utils.show.plots import style, watermark
 
 ARMS = ("quantum", "cosine", "linear", "mlp")
@@ -152,7 +151,7 @@ def changed_table(controls: Controls) -> HTML:
     """The verdicts that would stand if only another seed, and not another test set, could have moved them."""
     found, total = changed(controls), sum(len(block.differences) for block in controls.blocks)
     body = [
-        line(head(name, title), map(cell, (points(seeds), seeds.verdict, points(both), both.verdict)))
+        line(head(name, title), map(cell, (seeds.signed, seeds.verdict, both.signed, both.verdict)))
         for title, name, seeds, both in found
     ]
     notes = (

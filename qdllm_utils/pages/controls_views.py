@@ -1,14 +1,11 @@
-"""The tables and sentences of the controls page and of its kin, as HTML."""
+"""The table and the sentences of the controls page."""
 
-import html
-from collections.abc import Sequence
-
-from qdllm_utils.pages.controls import Controls, answer, conclusions, points
+from qdllm_utils.pages.controls import Controls, answer, conclusions
 from qdllm_utils.runs.statistics import Difference
 from qdllm_utils.runs.tuning import LEARNING_RATES, TUNING_SEEDS, Outcome
 from qdllm_utils.show import html_table
-from qdllm_utils.show.html_table import DEMO, HTML, group, table
-from qdllm_utils.show.tables import OWN_DATA, count, measured
+from qdllm_utils.show.html_table import HTML, group, plain_line, sentences, table
+from qdllm_utils.show.tables import OWN_DATA, count, difference_cells, measured
 
 COLUMNS = (
     "Acc",
@@ -21,30 +18,13 @@ COLUMNS = (
 )
 
 
-def line(title: str, details: str, cells: Sequence[str]) -> HTML:
-    """A row: its name, in grey what it is, its cells."""
-    return html_table.line(html_table.head(title, details), map(html_table.cell, cells))
-
-
-def probability(p: float) -> str:
-    """0.012 or <0.001."""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def difference_cells(difference: Difference | None) -> list[str]:
-    """Difference with its interval, p and verdict; the reference itself has none."""
-    if difference is None:
-        return ["reference", "", ""]
-    return [points(difference), probability(difference.p), difference.verdict]
-
-
 def outcome_line(outcome: Outcome, difference: Difference | None) -> HTML:
     """One arm: accuracy, its difference to the student, its size, its learning rate."""
     accuracy = html_table.below(*measured(outcome.accuracies))
     result = outcome.rows[0].result
     sizes = [count(result["parameters"]), f"{outcome.stored_bytes:,}"]
     rate = outcome.chosen if "tfidf" not in outcome.rows[0].identity["student"] else f"C = {outcome.chosen}"
-    return line(outcome.title, result["size"], [accuracy, *difference_cells(difference), *sizes, rate])
+    return plain_line(outcome.title, result["size"], [accuracy, *difference_cells(difference), *sizes, rate])
 
 
 def controls_table(controls: Controls) -> HTML:
@@ -89,9 +69,3 @@ def controls_answer(controls: Controls) -> HTML:
 def controls_conclusions(controls: Controls) -> HTML:
     """A sentence or three on each block."""
     return sentences(conclusions(controls), controls.parameters.demo)
-
-
-def sentences(lines: Sequence[str], demo: bool) -> HTML:
-    """A list of sentences, marked where they are no result."""
-    items = "".join(f"<li>{html.escape(text)}</li>" for text in lines)
-    return HTML(f'<div class="qd-verdict"><ul>{items}</ul>{DEMO if demo else ""}</div>', verdicts=list(lines))

@@ -1,10 +1,9 @@
 """The tables of the designs page."""
 
-from qdllm_utils.pages.controls_views import difference_cells, line, sentences
 from qdllm_utils.pages.designs import Search, conclusions
 from qdllm_utils.runs.tuning import LEARNING_RATES, Outcome
-from qdllm_utils.show.html_table import HTML, below, group, table
-from qdllm_utils.show.tables import OWN_DATA, count, measured
+from qdllm_utils.show.html_table import HTML, below, group, plain_line, sentences, table
+from qdllm_utils.show.tables import OWN_DATA, count, difference_cells, measured
 
 
 def finalists_table(search: Search) -> HTML:
@@ -17,7 +16,7 @@ def finalists_table(search: Search) -> HTML:
         for outcome, shown in ((meeting.classical, None), (meeting.quantum, difference)):
             accuracy = below(*measured(outcome.accuracies))
             size = count(outcome.rows[0].result["parameters"])
-            body.append(line(outcome.title, "", [accuracy, *difference_cells(shown), size]))
+            body.append(plain_line(outcome.title, "", [accuracy, *difference_cells(shown), size]))
     rates = ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
     screening = len(search.meetings[0].screened["quantum"][0].rows)
     notes = (
@@ -46,7 +45,7 @@ def screened_table(search: Search) -> HTML:
             body.append(group(f"{meeting.title}, {kind}", 1 + len(columns)))
             for outcome in sorted(outcomes, key=order):
                 size = count(outcome.rows[0].result["parameters"])
-                body.append(line(outcome.title, "", [f"{outcome.validation:.4f}", size, outcome.chosen]))
+                body.append(plain_line(outcome.title, "", [f"{outcome.validation:.4f}", size, outcome.chosen]))
     notes = (
         f"All {2 * search.tries} designs tried: mean validation accuracy at the learning rate that validation chose."
     )

@@ -6,16 +6,13 @@ from typing import Any
 import numpy as np
 
 from qdllm_utils.config import PRESETS, TASKS
-from qdllm_utils.pages.controls_views import sentences
-from qdllm_utils.pages.splits_views import signed
-from qdllm_utils.pages.table7 import named
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.statistics import Difference, by_text, compared
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.runs.tuning import predictions
 from qdllm_utils.show import paper
-from qdllm_utils.show.html_table import HTML, below, cell, table
+from qdllm_utils.show.html_table import HTML, below, cell, sentences, table
 from qdllm_utils.show.tables import measured
 from qdllm_utils.texts.pretrained import shown_name
 from qdllm_utils.texts.sources import Source
@@ -175,7 +172,7 @@ class Effects:
         name, task = max(found, key=lambda pair: abs(found[pair].mean))
         return (
             f"Of {len(found)} effects of a single choice on accuracy {certain} {'is' if certain == 1 else 'are'} "
-            f"certain; the largest is that of {name}, {signed(found[name, task])} points on "
+            f"certain; the largest is that of {name}, {found[name, task].signed} points on "
             f"{TASKS[task].title.lower()}."
         )
 
@@ -195,10 +192,10 @@ def measure(parameters: Parameters) -> Effects:
         }
         runs |= {preset: replace(plain, asked=knobs) for preset, knobs in PRESETS.items() if preset != "paper"}
         labels[task] = plain.test_labels()
-        store.say = named(f"{task}, preset paper")
+        store.about(f"{task}, preset paper")
         base[task] = plain.student_rows(("quantum",), parameters.seed_list)["quantum"]
         for name, experiment in runs.items():
-            store.say = named(f"{task}, {name}")
+            store.about(f"{task}, {name}")
             switched[name, task] = experiment.student_rows(("quantum",), parameters.seed_list)["quantum"]
     return Effects(parameters, base, switched, labels, store)
 
@@ -210,7 +207,7 @@ def answer_box(effects: Effects) -> HTML:
 
 def effect_words(effects: Effects, name: str) -> list[str]:
     """'hiding -1.2 [-2.0, -0.4]', 'thematic ...' of a switch."""
-    return [f"{task} {signed(effects.of(name, task))}" for task in effects.base]
+    return [f"{task} {effects.of(name, task).signed}" for task in effects.base]
 
 
 def choices_table(effects: Effects) -> HTML:

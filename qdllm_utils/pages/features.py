@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from qdllm_utils.config import FINE_TUNED_POOLINGS, FROZEN_POOLINGS, TASKS
-from qdllm_utils.pages.controls import points
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.comparison import Comparison, TeacherRun
 from qdllm_utils.runs.experiments import Experiment
@@ -149,7 +148,7 @@ def conclusion(panel: Panel) -> str:
 
     def told(name: str) -> str:
         step = panel.steps[name]
-        return f"{points(step.difference)} points ({step.after}; {verdict(step.difference)})"
+        return f"{step.difference.signed} points ({step.after}; {verdict(step.difference)})"
 
     sentence = (
         f"{panel.title}: on the released feature, tuned training gives QD-LLM {told('tuning')}, the other student that "

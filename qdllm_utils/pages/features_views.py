@@ -5,12 +5,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 import seaborn as sns
 
-from qdllm_utils.pages.controls_views import difference_cells, line, sentences
 from qdllm_utils.pages.features import FEATURES, RELEASED, STEPS, STUDENTS, Features, answer, conclusions, verdict
 from qdllm_utils.runs.tuning import LEARNING_RATES
-from qdllm_utils.show.html_table import HTML, below, grey, group, table
+from qdllm_utils.show.html_table import HTML, below, grey, group, plain_line, sentences, table
 from qdllm_utils.show.plots import style, watermark
-from qdllm_utils.show.tables import OWN_DATA, count, measured, spread
+from qdllm_utils.show.tables import OWN_DATA, count, difference_cells, measured, spread
 
 
 def features_conclusion(features: Features) -> HTML:
@@ -26,7 +25,7 @@ def steps_table(features: Features) -> HTML:
         body.append(group(panel.title, 1 + len(columns)))
         for name, step in panel.steps.items():
             cells = [step.before, step.after, *difference_cells(step.difference)[:-1], verdict(step.difference)]
-            body.append(line(STEPS[name], "", cells))
+            body.append(plain_line(STEPS[name], "", cells))
     seeds = len(features.panels[0].published.rows)
     _, *others = (outcome.title for outcome in features.panels[0].grid[RELEASED].values())
     notes = (
@@ -46,15 +45,17 @@ def grid_table(features: Features) -> HTML:
         name = f"{panel.title}; its own test accuracy {panel.teacher.result['acc']:.4f}"
         body.append(group(name, 1 + len(columns)))
         published = below(*measured(panel.published.accuracies))
-        body.append(line("QD-LLM, preset paper", FEATURES[RELEASED], [published, *[""] * (len(columns) - 1)]))
+        body.append(plain_line("QD-LLM, preset paper", FEATURES[RELEASED], [published, *[""] * (len(columns) - 1)]))
         for feature, outcomes in panel.grid.items():
             cells = []
             for outcome in outcomes.values():
                 size = count(outcome.rows[0].result["parameters"])
                 details = grey(f"validation {outcome.validation:.4f}", f"{size} trained")
                 cells.append(below(*measured(outcome.accuracies), details))
-            body.append(line(feature, FEATURES[feature], cells))
-        body += [line(name, f"{FEATURES[name]}; {why}", [""] * len(columns)) for name, why in panel.absent.items()]
+            body.append(plain_line(feature, FEATURES[feature], cells))
+        body += [
+            plain_line(name, f"{FEATURES[name]}; {why}", [""] * len(columns)) for name, why in panel.absent.items()
+        ]
     rates = ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
     seeds = len(features.panels[0].published.rows)
     notes = (

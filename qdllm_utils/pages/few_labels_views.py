@@ -6,12 +6,9 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 
 from qdllm_utils.config import TASKS
-from qdllm_utils.pages.controls_views import sentences
 from qdllm_utils.pages.few_labels import STUDENTS, Few
-from qdllm_utils.pages.headline_views import percent
-from qdllm_utils.pages.splits_views import signed
 from qdllm_utils.runs.statistics import Difference
-from qdllm_utils.show.html_table import HTML, cell, group, head, line, table
+from qdllm_utils.show.html_table import HTML, cell, group, head, line, sentences, table
 from qdllm_utils.show.plots import style, watermark
 from qdllm_utils.show.tables import READERS
 
@@ -37,7 +34,7 @@ def answers(few: Few) -> list[str]:
         own = few.outcomes[task, small, TEACHER].accuracy.mean, few.outcomes[task, large, TEACHER].accuracy.mean
         made.append(
             f"{TASKS[task].title}, reading {READERS.get(few.reader, few.reader)}: taught on the unlabelled texts, "
-            f"QD-LLM gains {signed(gains[0])} points at {small} labelled texts a class and {signed(gains[-1])} at "
+            f"QD-LLM gains {gains[0].signed} points at {small} labelled texts a class and {gains[-1].signed} at "
             f"{large} (over the {len(few.sizes)} sizes: {counted(gains)}); the teacher itself has {own[0]:.1f} and "
             f"{own[1]:.1f}%. Against itself without its circuit it is, taught, {counted(circuit)}, and on the labelled "
             f"texts alone {counted(alone)}; against a linear probe, taught, {counted(probe)}."
@@ -86,11 +83,11 @@ def few_labels_table(few: Few) -> HTML:
         )
         for name, title in names.items():
             body.append(
-                line(head(*title), [cell(percent(few.outcomes[task, size, name].accuracy)) for size in few.sizes])
+                line(head(*title), [cell(few.outcomes[task, size, name].accuracy.percent) for size in few.sizes])
             )
         for other, words in (("quantum, alone", "taught minus alone"), ("cosine, taught", "taught, minus cos")):
             cells = [few.difference(task, size, "quantum, taught", other) for size in few.sizes]
-            body.append(line(head("QD-LLM", words), [cell(signed(each), each.verdict) for each in cells]))
+            body.append(line(head("QD-LLM", words), [cell(each.signed, each.verdict) for each in cells]))
     notes = (
         f"Test accuracy in percent, mean over {few.draws} draws of the labelled texts (each with its own seed), with "
         f"its 95% interval over draws and texts; differences in points at 0.05 / {len(few.sizes)}, the sizes of a "

@@ -8,9 +8,8 @@ from matplotlib.patches import FancyBboxPatch
 
 from qdcircuits.ansatz import Circuit, layer_weights, qdllm_circuit
 from qdllm_utils.config import Knobs
-from qdllm_utils.pages.controls_views import sentences
 from qdllm_utils.show import plots
-from qdllm_utils.show.html_table import HTML
+from qdllm_utils.show.html_table import HTML, sentences
 
 WIDTH, HEIGHT = 2.1, 1.05
 SCALING_WORDS = {"minmax": "rows to 0…10 rad", "tanh": "π/2 (1 + tanh z)"}

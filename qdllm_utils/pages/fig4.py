@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from qdllm_utils.config import TASKS, changed
-from qdllm_utils.pages.splits_views import signed
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.comparison import Comparison, TeacherRun
 from qdllm_utils.runs.experiments import Experiment
@@ -155,7 +154,7 @@ def lead(related: Related, task: str, student: str) -> html_table.HTML:
     if student == "quantum":
         return html_table.cell("")
     found = difference(related, task, student)
-    return html_table.cell(signed(found), found.verdict)
+    return html_table.cell(found.signed, found.verdict)
 
 
 def caption(related: Related) -> str:

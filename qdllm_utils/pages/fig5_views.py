@@ -8,7 +8,6 @@ import numpy as np
 from scipy.stats import binomtest
 
 from qdllm_utils.config import changed
-from qdllm_utils.pages.controls_views import sentences
 from qdllm_utils.pages.fig5 import (
     ERROR_CURVE,
     Settings,
@@ -25,7 +24,7 @@ from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.show import origin, paper
-from qdllm_utils.show.html_table import DEMO, HTML, below, cell, head, line, table
+from qdllm_utils.show.html_table import DEMO, HTML, below, cell, head, line, sentences, table
 from qdllm_utils.texts.sources import Source
 
 TEXTS, DEMO_TEXTS = 40, 8  # texts of the subset that a chip is sent, by default

@@ -89,7 +89,7 @@ class Headline:
                 "parameters": cell.outcome.rows[0].result["parameters"],
                 "seeds": len(cell.outcome.rows),
                 "pooling": cell.outcome.rows[0].identity["knobs"]["pooling"],
-                "paper": papers(cell.task),
+                "paper": paper.qdllm_percent(cell.task),
             }
             for cell in self.cells
         )
@@ -97,22 +97,6 @@ class Headline:
     def cell(self, task: str, reader: str, student: str) -> Cell | None:
         """One cell, or None."""
         return next((c for c in self.cells if (c.task, c.reader, c.student) == (task, reader, student)), None)
-
-
-def papers(task: str) -> float:
-    """The paper's accuracy of QD-LLM over its five teachers, in percent."""
-    return 100 * paper.number(paper.compression(task, "overall", "quantum", "acc") or "")
-
-
-def readers_of(parameters: Parameters, task: str) -> tuple[str, ...]:
-    """The readers asked for on a task; by default the demo's one, else MiniLM and MPNet. InputError where none is."""
-    asked = parameters.values["embedders"]
-    if not asked:
-        return ("minilm",) if parameters.demo else ("minilm", "mpnet")
-    found = parameters.of_task("embedders", task)
-    if not found:
-        raise InputError(f"embedders is {asked!r}, which names none for {task}: name one, or leave the task out.")
-    return found
 
 
 def run(parameters: Parameters) -> Headline:
@@ -125,7 +109,7 @@ def run(parameters: Parameters) -> Headline:
     repeats: dict[str, float] = {}
     differences: dict[str, dict[tuple[str, str], Difference]] = {WITHOUT: {}, PROBE: {}}
     for task in tasks_of(parameters):
-        for reader in readers_of(parameters, task):
+        for reader in parameters.readers_of(task):
             scale = replace(parameters.size, embedder=reader)
             source = Source(task, scale, parameters.values.get("data_dir"))
             experiment = Experiment(source, scale, parameters.teacher, knobs("tuned"), store)
@@ -178,7 +162,7 @@ def to_compare(parameters: Parameters) -> dict[str, tuple[str, ...]]:
 
 def ladder_of(parameters: Parameters, store: Store, task: str, names: tuple[str, ...], family: int) -> Ladder:
     """One task's; family: how many students are held against a first teacher's, over all tasks."""
-    reader = [name for name in readers_of(parameters, task) if name != "qwen"] or ["qwen"]
+    reader = [name for name in parameters.readers_of(task) if name != "qwen"] or ["qwen"]
     scale = replace(parameters.size, embedder=reader[-1])
     source = Source(task, scale, parameters.values.get("data_dir"))
     rows, students = {}, {}

@@ -7,17 +7,12 @@ import numpy as np
 import seaborn as sns
 
 from qdllm_utils.config import TASKS
-from qdllm_utils.pages.controls_views import line, sentences
-from qdllm_utils.pages.headline import PROBE, STUDENTS, TUNED, Headline, Ladder, papers
-from qdllm_utils.runs.statistics import Difference
-from qdllm_utils.show.html_table import HTML, group, table
+from qdllm_utils.pages.headline import PROBE, STUDENTS, TUNED, Headline, Ladder
+from qdllm_utils.runs.statistics import PLACES, Difference
+from qdllm_utils.show import paper
+from qdllm_utils.show.html_table import HTML, group, plain_line, sentences, table
 from qdllm_utils.show.plots import style, watermark
 from qdllm_utils.show.tables import READERS, TEACHER_NAMES
-
-
-def percent(difference: Difference) -> str:
-    """'87.6 [85.1, 90.1]'."""
-    return f"{difference.mean:.1f} [{difference.low:.1f}, {difference.high:.1f}]"
 
 
 def headline_table(headline: Headline) -> HTML:
@@ -27,19 +22,18 @@ def headline_table(headline: Headline) -> HTML:
     for task, teacher in headline.teachers.items():
         body.append(group(TASKS[task].title, 1 + len(columns)))
         if not headline.parameters.demo:
-            body.append(
-                line("the paper's QD-LLM", "mean over its five teachers; printed", [f"{papers(task):.1f}"] + [""] * 4)
-            )
+            printed = [f"{paper.qdllm_percent(task):.1f}", *[""] * 4]
+            body.append(plain_line("the paper's QD-LLM", "mean over its five teachers; printed", printed))
         name, size = teacher.result["name"], f"{teacher.result['parameters']:,}"
         body.append(
-            line("the teacher", f"{name}, fine-tuned", [f"{100 * teacher.result['acc']:.1f}", "", size, "", "1"])
+            plain_line("the teacher", f"{name}, fine-tuned", [f"{100 * teacher.result['acc']:.1f}", "", size, "", "1"])
         )
         for cell in headline.cells:
             if cell.task == task:
                 row = cell.outcome.rows[0]
-                values = [percent(cell.accuracy), percent(cell.apart), f"{row.result['parameters']:,}"]
+                values = [cell.accuracy.percent, cell.apart.percent, f"{row.result['parameters']:,}"]
                 values += [row.identity["knobs"]["pooling"], str(len(cell.outcome.rows))]
-                body.append(line(cell.student, f"reads {READERS.get(cell.reader, cell.reader)}", values))
+                body.append(plain_line(cell.student, f"reads {READERS.get(cell.reader, cell.reader)}", values))
     notes = (
         "Test accuracy in percent, mean over seeds, with its 95% interval over seeds and texts. "
         "Near-repeats: test texts with a training text of which they share half the character 5-grams "
@@ -64,15 +58,11 @@ def answers(headline: Headline) -> list[str]:
     readers = dict.fromkeys(cell.reader for cell in headline.cells)
     reader = max(readers, key=lambda name: sum(c.reader == name for c in best.values()))
     shown = [(task, headline.cell(task, reader, TUNED), headline.cell(task, reader, PROBE)) for task in tasks]
-    places = {"above it": 0, "level with it": 0, "below it": 0}
-    for task, cell, _ in shown:
-        if cell:
-            low, high = cell.accuracy.low, cell.accuracy.high
-            places["above it" if low > papers(task) else "below it" if high < papers(task) else "level with it"] += 1
-    counts = ", ".join(f"{place} on {count}" for place, count in places.items() if count)
+    found = [cell.accuracy.beside(paper.qdllm_percent(task)) for task, cell, _ in shown if cell]
+    counts = ", ".join(f"{place} it on {found.count(place)}" for place in PLACES if place in found)
     numbers = "; ".join(
-        f"{TASKS[task].title.lower()} {percent(cell.accuracy)}%, the paper {papers(task):.1f}%, a linear probe "
-        f"{probe.accuracy.mean:.1f}%"
+        f"{TASKS[task].title.lower()} {cell.accuracy.percent}%, the paper {paper.qdllm_percent(task):.1f}%, a linear "
+        f"probe {probe.accuracy.mean:.1f}%"
         for task, cell, probe in shown
         if cell and probe
     )
@@ -100,7 +90,7 @@ def answers(headline: Headline) -> list[str]:
 
 
 def better_teachers(ladders: list[Ladder]) -> str:
-    """Whether a better teacher makes a better student, then what each gives, task by task."""
+    """Whether a better teacher makes a better student, and what each other teacher's student gains."""
     better = [
         gain.verdict == "ahead"
         for ladder in ladders
@@ -108,26 +98,43 @@ def better_teachers(ladders: list[Ladder]) -> str:
         if ladder.teachers[name].result["acc"] > next(iter(ladder.teachers.values())).result["acc"]
     ]
     count = {0: "none makes", 1: "one makes"}.get(sum(better), f"{sum(better)} make")
-    told = [
+    gains = "; ".join(
+        f"{TASKS[ladder.task].title.lower()}, "
+        + ", ".join(f"{TEACHER_NAMES.get(name, name)} {gain.signed}" for name, gain in ladder.gains.items())
+        for ladder in ladders
+    )
+    return (
         f"Does a better teacher make a better student? Of {len(better)} teachers that are better than the first of "
-        f"their task {count} QD-LLM certainly better."
-    ]
-    for ladder in ladders:
-        steps = ", ".join(
-            f"{TEACHER_NAMES.get(name, name)} (itself {100 * ladder.teachers[name].result['acc']:.1f}%) gives "
-            f"{percent(accuracy)}"
-            for name, accuracy in ladder.accuracies.items()
-        )
-        against = "; ".join(
-            f"{TEACHER_NAMES.get(name, name)} {gain.mean:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}], {gain.verdict}"
-            for name, gain in ladder.gains.items()
-        )
-        first = TEACHER_NAMES.get(next(iter(ladder.teachers)), next(iter(ladder.teachers)))
-        told.append(
-            f"{TASKS[ladder.task].title}, on {READERS.get(ladder.reader, ladder.reader)}: {steps}. "
-            f"Against the student of {first}: {against}."
-        )
-    return " ".join(told)
+        f"their task {count} QD-LLM certainly better ({gains} points beside the student of "
+        f"{TEACHER_NAMES.get(first := next(iter(ladders[0].teachers)), first)})."
+    )
+
+
+def ladder_table(headline: Headline) -> HTML | None:
+    """A group for each task with several teachers: each teacher's own accuracy and its student's; None without one."""
+    columns = (
+        "The teacher itself, %",
+        "Its parameters",
+        "QD-LLM taught by it, %",
+        "Less the first's, points",
+        "Verdict",
+    )
+    body = []
+    for ladder in headline.ladders:
+        reader = READERS.get(ladder.reader, ladder.reader)
+        body.append(group(f"{TASKS[ladder.task].title}, on states of {reader}", 1 + len(columns)))
+        for name, teacher in ladder.teachers.items():
+            own = [f"{100 * teacher.result['acc']:.1f}", f"{teacher.result['parameters']:,}"]
+            gain = ladder.gains.get(name)
+            gained = [gain.signed, gain.verdict] if gain else ["reference", ""]
+            body.append(plain_line(TEACHER_NAMES.get(name, name), "", [*own, ladder.accuracies[name].percent, *gained]))
+    family = sum(len(ladder.gains) for ladder in headline.ladders)
+    notes = (
+        "One student, preset tuned, taught by one teacher after another: test accuracy with its 95% interval over "
+        f"seeds and texts; the difference is paired, its interval at 0.05 / {family}, all teachers that are held "
+        "against the first of their task."
+    )
+    return table(notes, ["", *columns], body, headline.parameters.demo) if body else None
 
 
 def summary(headline: Headline, reader: str, counts: str) -> str:
@@ -148,7 +155,7 @@ def against(differences: dict[tuple[str, str], Difference], reader: str, other: 
     """'Against <other> QD-LLM is certainly ahead on 0 and behind on 1 of 3 tasks (... points).'"""
     found = [difference for (_, name), difference in differences.items() if name == reader]
     verdicts = [difference.verdict for difference in found]
-    shown = ", ".join(f"{each.mean:+.1f} [{each.low:+.1f}, {each.high:+.1f}]" for each in found)
+    shown = ", ".join(each.signed for each in found)
     return (
         f"Against {other} QD-LLM is certainly ahead on {verdicts.count('ahead')} and certainly behind on "
         f"{verdicts.count('behind')} of {len(found)} tasks ({shown} points)."
@@ -182,7 +189,7 @@ def accuracies_figure(headline: Headline) -> Any:
         shown["teacher"] = axis.axvline(100 * teacher, color="0.45", linestyle=":", linewidth=1.2)
         if not headline.parameters.demo:
             (shown["the paper's QD-LLM"],) = axis.plot(
-                papers(task), 0, marker="o", markersize=10, fillstyle="none", color="0.2", linestyle="none"
+                paper.qdllm_percent(task), 0, marker="o", markersize=10, fillstyle="none", color="0.2", linestyle="none"
             )
         axis.set(title=TASKS[task].title, xlabel="test accuracy, %", yticks=range(len(names)), yticklabels=names)
         axis.grid(axis="y", visible=False)

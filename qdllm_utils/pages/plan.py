@@ -11,11 +11,11 @@ from typing import Any
 
 from qdcircuits.errors import InputError
 from qdllm_utils.config import PRESETS, TASKS
-from qdllm_utils.pages import table3
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import STUDENTS
 from qdllm_utils.runs.published import Published
 from qdllm_utils.runs.store import PUBLISHED
+from qdllm_utils.students import sizes
 from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
 
 RELEASED = {"emotion": 20_000, "hiding": 4_000, "thematic": 8_000}  # texts in the authors' files
@@ -80,8 +80,8 @@ def teacher_stages(parameters: Parameters) -> list[Stage]:
     """A stage a teacher, the cheapest first: fine-tuned once a task, then run over all of its texts."""
     found = []
     for name in PAPER_TEACHERS:
-        size = table3.llm(name, parameters.tokens)
-        trained = table3.lora(name, (parameters.rank,))[parameters.rank].with_both_heads
+        size = sizes.llm(name, parameters.tokens)
+        trained = sizes.lora(name, (parameters.rank,))[parameters.rank].with_both_heads
         passes = sum(texts * (TRAIN * parameters.teacher_epochs * LORA_PASSES + 1) for texts in RELEASED.values())
         memory = (size.bytes + trained * ADAM_BYTES) / 1e9
         disk = (size.bytes + len(TASKS) * 4 * trained) / 1e9
@@ -92,10 +92,10 @@ def teacher_stages(parameters: Parameters) -> list[Stage]:
 
 def student_stages(parameters: Parameters, rows: dict[str, dict[str, Any]]) -> list[Stage]:
     """The embedder's pass, then a stage a student, QD-LLM first and then by measured CPU time."""
-    embedding = table3.embedder(parameters.tokens)
+    embedding = sizes.embedder(parameters.tokens)
     texts = sum(RELEASED.values())
     cpu = sum(RELEASED[task] * row["result"]["embedder"]["infer_cpu_ms"] for task, row in rows.items()) / 3.6e6
-    disk = texts * 4 * table3.EMBEDDING / 1e9
+    disk = texts * 4 * sizes.EMBEDDING / 1e9
     hours = gpu_hours(texts * embedding.flops, parameters)
     first = Stage("embeddings", len(TASKS), hours, cpu, embedding.bytes / 1e9, disk)
     number, epochs = len(PAPER_TEACHERS) * parameters.seeds, PRESETS["paper"].epochs
@@ -105,7 +105,7 @@ def student_stages(parameters: Parameters, rows: dict[str, dict[str, Any]]) -> l
         trained = rows["emotion"]["result"][student]["parameters"]
         hours = 0.0
         if student != "quantum":  # QD-LLM is simulated where its steps are small: on a CPU core
-            flops = table3.bert_student(student, tokens=parameters.tokens).flops * STUDENT_PASSES
+            flops = sizes.bert_student(student, tokens=parameters.tokens).flops * STUDENT_PASSES
             hours = gpu_hours(number * epochs * TRAIN * texts * flops, parameters)
         kept = number * len(TASKS) * 4 * trained / 1e9 if student == "quantum" else 0.0  # only its weights are stored
         found.append(Stage(student, number * len(TASKS), hours, cpu, trained * ADAM_BYTES / 1e9, kept))

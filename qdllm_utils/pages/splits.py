@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from qdllm_utils.config import knobs
-from qdllm_utils.pages.headline import papers, readers_of
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.statistics import Difference, over_splits
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.runs.tuning import Arm, tasks_of, train
+from qdllm_utils.show import paper
 from qdllm_utils.show.tables import READERS
 from qdllm_utils.texts.sources import Source
 
@@ -68,7 +68,7 @@ def run(parameters: Parameters) -> Splits:
     """Every task, reader and split asked for; what the store lacks is trained."""
     store, lines, rows = Store(refresh=parameters.refresh), [], []
     tasks = tasks_of(parameters)
-    readers = readers_of(parameters, tasks[0])
+    readers = parameters.readers_of(tasks[0])
     for task in tasks:
         for reader in readers:
             scale = replace(parameters.size, embedder=reader)
@@ -87,7 +87,7 @@ def run(parameters: Parameters) -> Splits:
             quantum = made.values(task, reader, "quantum")
             against = {name: quantum - made.values(task, reader, name) for name in STUDENTS if name != "quantum"}
             if not parameters.demo:  # generated texts have no value of the paper
-                against["paper"] = quantum - papers(task)
+                against["paper"] = quantum - paper.qdllm_percent(task)
             if reader != readers[0]:
                 against["reader"] = quantum - made.values(task, readers[0], "quantum")
             for name, values in against.items():

@@ -7,12 +7,9 @@ import numpy as np
 import seaborn as sns
 
 from qdllm_utils.config import TASKS
-from qdllm_utils.pages.controls_views import sentences
-from qdllm_utils.pages.headline import papers
-from qdllm_utils.pages.headline_views import percent
 from qdllm_utils.pages.splits import STUDENTS, Splits, reference
-from qdllm_utils.runs.statistics import Difference
-from qdllm_utils.show.html_table import HTML, cell, group, head, line, table
+from qdllm_utils.show import paper
+from qdllm_utils.show.html_table import HTML, cell, group, head, line, sentences, table
 from qdllm_utils.show.plots import style, watermark
 from qdllm_utils.show.tables import READERS
 
@@ -22,11 +19,6 @@ WORDS = {"ahead": "ahead of", "behind": "behind", "inconclusive": "not to be tol
 def tasks_and_readers(found: Splits) -> tuple[list[str], list[str]]:
     """What the page was asked for, in order."""
     return list(dict.fromkeys(found.frame["task"])), list(dict.fromkeys(found.frame["reader"]))
-
-
-def signed(difference: Difference) -> str:
-    """'+0.4 [-0.2, +1.0]'."""
-    return f"{difference.mean:+.1f} [{difference.low:+.1f}, {difference.high:+.1f}]"
 
 
 def answers(found: Splits) -> list[str]:
@@ -41,7 +33,7 @@ def answers(found: Splits) -> list[str]:
         if not shown:
             continue
         told = "; ".join(
-            f"{TASKS[task].title.lower()} {signed(each)} points ({WORDS[each.verdict]} it; above it in "
+            f"{TASKS[task].title.lower()} {each.signed} points ({WORDS[each.verdict]} it; above it in "
             f"{int((each.values > 0).sum())})"
             for task, each in shown
         )
@@ -85,13 +77,13 @@ def splits_table(found: Splits) -> HTML:
             body.append(group(f"{TASKS[task].title}, reading with {READERS.get(reader, reader)}", 1 + len(columns)))
             for student, title in STUDENTS.items():
                 values = found.values(task, reader, student)
-                cells = [percent(found.accuracy(task, reader, student)), f"{values.min():.1f} to {values.max():.1f}"]
+                cells = [found.accuracy(task, reader, student).percent, f"{values.min():.1f} to {values.max():.1f}"]
                 body.append(line(head(title), map(cell, cells + against(found, task, reader, student))))
             if (task, reader, "paper") in found.differences:
-                shown = [f"{papers(task):.1f}", "", *against(found, task, reader, "paper")]
+                shown = [f"{paper.qdllm_percent(task):.1f}", "", *against(found, task, reader, "paper")]
                 body.append(line(head("the paper's QD-LLM", "printed, overall"), map(cell, shown)))
             if (task, reader, "reader") in found.differences:
-                shown = [percent(found.accuracy(task, readers[0], "quantum")), ""]
+                shown = [found.accuracy(task, readers[0], "quantum").percent, ""]
                 title = reference("reader", readers[0])
                 body.append(line(head(title), map(cell, shown + against(found, task, reader, "reader"))))
     notes = (
@@ -108,7 +100,7 @@ def against(found: Splits, task: str, reader: str, name: str) -> list[str]:
     difference = found.differences.get((task, reader, name))
     if difference is None:
         return ["", ""]
-    return [signed(difference), f"{int((difference.values > 0).sum())} of {found.splits}"]
+    return [difference.signed, f"{int((difference.values > 0).sum())} of {found.splits}"]
 
 
 def splits_figure(found: Splits) -> Any:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 from qdllm_utils.config import TASKS, Scale
-from qdllm_utils.pages import audit_claims
 from qdllm_utils.show import paper
 from qdllm_utils.show.html_table import HTML, cell, group, head, line, table
 from qdllm_utils.show.verdicts import DEMO_WHY, NOT, UNTRIED, Verdict
@@ -68,7 +67,7 @@ def contradictions_table(texts: dict[str, TaskTexts], demo: bool) -> HTML:
     for task, found in texts.items():
         cells = []
         for other in texts:
-            low, high = audit_claims.quotient(printed["tokens"][task], printed["length"][other])
+            low, high = paper.quotient(printed["tokens"][task], printed["length"][other])
             cells.append(cell(f"{(low + high) / 2:,.0f}"))
         cells += [
             cell(printed["texts"][task]),

@@ -1,184 +1,196 @@
-"""Table 3: what each model of the paper holds and costs, counted on the real architectures.
+"""Table 3 as it is shown: counts on the real architectures beside the paper's printed ones."""
 
-The models are built on torch's meta device: shapes without numbers, so that an LLM of 8 billion parameters takes a
-second and no memory. Their published configurations stand below as facts, because no network is needed here.
-"""
-
-import copy
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
-import torch
-from peft import LoraConfig, TaskType, get_peft_model
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
-from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    BertConfig,
-    BertForSequenceClassification,
-    BertModel,
-    BloomConfig,
-    LlamaConfig,
-    OPTConfig,
-)
+from transformers import BertConfig
 
-from qdcircuits.ansatz import Circuit, fused
-from qdllm_utils.config import Knobs
-from qdllm_utils.students.quantum import QuantumStudents
-from qdllm_utils.texts.embeddings import MAX_TOKENS
-from qdllm_utils.texts.teacher_specs import NAMED
+from qdcircuits.ansatz import layer_weights
+from qdcircuits.errors import InputError
+from qdllm_utils.show import paper
+from qdllm_utils.show.html_table import HTML, cell, head, line, table
+from qdllm_utils.show.tables import STUDENT_NAMES, TEACHER_NAMES
+from qdllm_utils.show.verdicts import NOT, REPRODUCED, Verdict
+from qdllm_utils.students import sizes
+from qdllm_utils.students.sizes import Lora, ModelSize
 
-LLMS: dict[str, Any] = {
-    "bloomz-1.1b": BloomConfig(vocab_size=250_880, hidden_size=1536, n_layer=24, n_head=16),
-    "bloomz-3b": BloomConfig(vocab_size=250_880, hidden_size=2560, n_layer=30, n_head=32),
-    "opt": OPTConfig(
-        vocab_size=50_272,
-        hidden_size=4096,
-        word_embed_proj_dim=4096,
-        num_hidden_layers=32,
-        num_attention_heads=32,
-        ffn_dim=16_384,
-    ),
-    "llama2": LlamaConfig(
-        vocab_size=32_000,
-        hidden_size=4096,
-        intermediate_size=11_008,
-        num_hidden_layers=32,
-        num_attention_heads=32,
-        num_key_value_heads=32,
-    ),
-    "llama3": LlamaConfig(
-        vocab_size=128_256,
-        hidden_size=4096,
-        intermediate_size=14_336,
-        num_hidden_layers=32,
-        num_attention_heads=32,
-        num_key_value_heads=8,
-    ),
-}
-BERTS: dict[str, dict[str, Any]] = {
-    "tinybert": {"num_hidden_layers": 4, "hidden_size": 312, "intermediate_size": 1200},
-    "minillm": {"num_hidden_layers": 12, "hidden_size": 384, "intermediate_size": 1536},
-    "distilbert": {"num_hidden_layers": 4},
-    "pkd": {"num_hidden_layers": 4},
-}
-WITHOUT_HEAD = ("distilbert", "pkd")  # counted as the paper seems to: neither pooler nor classifier
-EMBEDDING = 768  # of BERT-base, the paper's embedder
-LLM_BYTES, STUDENT_BYTES = 2, 4  # a parameter in bfloat16, in float32
+RANK_OF_TEXT, RANK_OF_TABLE = int(paper.text("rank")), 200
+LAYERS = {"released code": 2, "paper's count": 11}
 
 
 @dataclass(frozen=True)
-class Lora:
-    """The adapter of an LLM: its own parameters, and those of the class head, of which PEFT keeps two copies."""
+class Counts:
+    """Everything that Table 3 counts."""
 
-    adapter: int
-    head: int
+    llms: dict[str, ModelSize]
+    lora: dict[str, dict[int, Lora]]
+    students: dict[str, ModelSize]
+    quantum: dict[tuple[int, int], ModelSize]  # by layers and classes
+    tokens: int
 
-    @property
-    def with_both_heads(self) -> int:
-        """The count that the paper prints at rank 200: the adapter, the trained head and its frozen first copy."""
-        return self.adapter + 2 * self.head
-
-
-@dataclass(frozen=True)
-class ModelSize:
-    """trained: parameters that training changes; deployed: those that classifying a text needs.
-
-    bytes: of the deployed ones; flops: floating point operations for one text (60 tokens unless told), two a
-    multiply-add; of them own_flops outside of the frozen embedder.
-    """
-
-    trained: int
-    deployed: int
-    bytes: int
-    flops: float
-    own_flops: float
+    @cached_property
+    def against_paper(self) -> dict[str, tuple[int, str]]:
+        """The ten trained counts that Table 3 prints: ours and the paper's, by name."""
+        printed = paper.table("parameters").set_index("name")
+        ours = {name: ranks[RANK_OF_TABLE].with_both_heads for name, ranks in self.lora.items()}
+        pairs = {f"LoRA ({TEACHER_NAMES[name]})": (n, printed["lora_or_proportion"][name]) for name, n in ours.items()}
+        pairs |= {
+            STUDENT_NAMES[name]: (size.trained, printed["parameters"][name]) for name, size in self.students.items()
+        }
+        quantum = self.quantum[LAYERS["paper's count"], 2].trained
+        return pairs | {STUDENT_NAMES["quantum"]: (quantum, printed["parameters"]["quantum"])}
 
 
-def parameters(model: nn.Module) -> int:
-    """The number of a model's parameters."""
-    return sum(values.numel() for values in model.parameters())
+def count(tokens: int) -> Counts:
+    """Build every model on the meta device and count; tokens: of the text for which operations are counted."""
+    if not 1 <= tokens <= BertConfig().max_position_embeddings:
+        raise InputError(f"tokens is {tokens}: a text has 1 to {BertConfig().max_position_embeddings} tokens here.")
+    return Counts(
+        {name: sizes.llm(name, tokens) for name in sizes.LLMS},
+        {name: sizes.lora(name, (RANK_OF_TEXT, RANK_OF_TABLE)) for name in sizes.LLMS},
+        {name: sizes.bert_student(name, tokens=tokens) for name in sizes.BERTS},
+        {
+            (layers, classes): sizes.quantum_student(layers, classes, tokens)
+            for layers in LAYERS.values()
+            for classes in (2, 4)
+        },
+        tokens,
+    )
 
 
-def flops(model: nn.Module, tokens: int) -> int:
-    """Floating point operations of the matrix products for one text, as torch counts them on the meta device.
-
-    Element-wise operations (softmax, layer norm, activations) are not counted; they are about a hundredth.
-    """
-    ids = torch.zeros(1, tokens, dtype=torch.long, device="meta")
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(ids)
-    return counter.get_total_flops()
+def met(ours: float, printed: str) -> bool:
+    """Whether a count is the printed one to its last digit."""
+    low, high = paper.interval(printed)
+    return low <= ours <= high
 
 
-def llm(name: str, tokens: int = MAX_TOKENS) -> ModelSize:
-    """A teacher as it is published (a causal language model, tied weights counted once) and run as a classifier."""
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(LLMS[name])
-    total = parameters(model)
-    run = flops(model.base_model, tokens)
-    return ModelSize(total, total, LLM_BYTES * total, run, run)
+def compared(ours: float, printed: str | None) -> tuple[str, str]:
+    """The paper's value and whether ours is it, for the line below a count."""
+    if printed is None:
+        return ("", "")
+    return (f"paper {printed}", "to the digit" if met(ours, printed) else "another number")
 
 
-def lora(name: str, ranks: tuple[int, ...], labels: int = 4) -> dict[int, Lora]:
-    """LoRA of each rank on the modules that Table 3 implies; four labels, as the released code sets everywhere."""
-    config = copy.deepcopy(LLMS[name])
-    config.num_labels, config.pad_token_id = labels, 0
-    with torch.device("meta"):
-        model: Any = AutoModelForSequenceClassification.from_config(config)
-        for rank in ranks:
-            adapter = LoraConfig(task_type=TaskType.SEQ_CLS, r=rank, target_modules=list(NAMED[name].targets))
-            if rank == ranks[0]:
-                model = get_peft_model(model, adapter, f"rank{rank}")
-            else:
-                model.add_adapter(f"rank{rank}", adapter)
-    counts = {}
-    for rank in ranks:
-        own = {key: values.numel() for key, values in model.named_parameters() if f".rank{rank}." in key}
-        adapters = sum(count for key, count in own.items() if "lora_" in key)
-        counts[rank] = Lora(adapters, sum(own.values()) - adapters)
-    return counts
+def millions(number: float) -> str:
+    """12.34M, or 1,234."""
+    return f"{number / 1e6:,.2f}M" if number >= 1e5 else f"{number:,.0f}"
 
 
-def bert_student(student: str, classes: int = 2, tokens: int = MAX_TOKENS) -> ModelSize:
-    """A compression student in the paper's size, with the vocabulary of bert-base-uncased."""
-    config = BertConfig(**BERTS[student])
-    config.num_labels = classes
-    with torch.device("meta"):
-        if student in WITHOUT_HEAD:
-            model: nn.Module = BertModel(config, add_pooling_layer=False)
-        else:
-            model = BertForSequenceClassification(config)
-    total, run = parameters(model), flops(model, tokens)
-    return ModelSize(total, total, STUDENT_BYTES * total, run, run)
+def storage(number: int) -> str:
+    """Bytes in GB or MB (powers of ten)."""
+    return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
 
 
-def embedder(tokens: int = MAX_TOKENS) -> ModelSize:
-    """The frozen BERT-base that QD-LLM reads its text through."""
-    with torch.device("meta"):
-        model = BertModel(BertConfig())
-    total, run = parameters(model), flops(model, tokens)
-    return ModelSize(0, total, STUDENT_BYTES * total, run, 0)
+def operations(number: float) -> str:
+    """Floating point operations in units of 10^9 or 10^6."""
+    return f"{number / 1e9:,.2f} G" if number >= 1e8 else f"{number / 1e6:.2f} M"
 
 
-def quantum_student(layers: int, classes: int = 2, tokens: int = MAX_TOKENS) -> ModelSize:
-    """QD-LLM, counted on the student that is trained, and deployed with the embedder it cannot do without."""
-    student = QuantumStudents(EMBEDDING, classes, Knobs(layers=layers), [0])
-    circuit, frozen = student.circuit(), embedder(tokens)
-    linear = 2 * (EMBEDDING * circuit.n_inputs + circuit.n_qubits * classes)
-    own = circuit_flops(circuit) + linear
-    deployed = student.trainable() + frozen.deployed
-    return ModelSize(student.trainable(), deployed, STUDENT_BYTES * deployed, frozen.flops + own, own)
+def teacher_table(counts: Counts) -> HTML:
+    """The five LLMs: their own size, and their adapters at the rank of the text and at the rank that fits the table."""
+    printed = paper.table("parameters").set_index("name")
+    lines = []
+    for name, size in counts.llms.items():
+        low, high = counts.lora[name][RANK_OF_TEXT], counts.lora[name][RANK_OF_TABLE]
+        total = high.with_both_heads
+        adapter = printed["lora_or_proportion"][name]
+        lines.append(
+            line(
+                head(TEACHER_NAMES[name], sizes.NAMED[name].hub, " + ".join(sizes.NAMED[name].targets)),
+                [
+                    cell(f"{size.deployed:,}", *compared(size.deployed, printed["parameters"][name])),
+                    cell(f"{low.adapter:,}", *compared(low.with_both_heads, adapter)),
+                    cell(f"{high.adapter:,}"),
+                    cell(f"{total:,}", *compared(total, adapter)),
+                    cell(storage(size.bytes)),
+                    cell(operations(size.flops)),
+                ],
+            )
+        )
+    columns = [
+        "Teacher",
+        "Parameters",
+        f"LoRA, rank {RANK_OF_TEXT} (text)",
+        f"LoRA, rank {RANK_OF_TABLE}",
+        f"rank {RANK_OF_TABLE} + head twice",
+        "Bytes (bfloat16)",
+        "FLOP a text",
+    ]
+    caption = (
+        "The paper's teachers, counted on their published configurations. LoRA sits on the modules named below each "
+        f"teacher. The printed counts are met at rank {RANK_OF_TABLE} with the four-label head counted twice (the "
+        f"trained one and the frozen first copy that PEFT keeps), not at the text's rank {RANK_OF_TEXT}. FLOP: "
+        f"matrix products for one text of {counts.tokens} tokens, two a multiply-add."
+    )
+    return table(caption, columns, lines)
 
 
-def circuit_flops(circuit: Circuit) -> int:
-    """Operations of simulating a circuit gate by gate on all 2^n complex amplitudes, and reading every <Z_j>.
+def student_table(counts: Counts) -> HTML:
+    """The students: trained and deployed parameters, bytes and operations, and their share of the largest."""
+    printed = paper.table("parameters").set_index("name")
+    largest = max(size.trained for size in counts.students.values())
+    rows: list[tuple[str, str, ModelSize, str | None]] = []
+    for name, size in counts.students.items():
+        kept = sizes.BERTS[name]
+        shape = f"BERT {kept['num_hidden_layers']} x {kept.get('hidden_size', sizes.EMBEDDING)}"
+        part = "without pooler and classifier" if name in sizes.WITHOUT_HEAD else "with pooler and classifier"
+        rows.append((STUDENT_NAMES[name], f"{shape}, {part}", size, name))
+    for meaning, layers in reversed(LAYERS.items()):
+        for classes in (2, 4):
+            key = "quantum" if (layers, classes) == (LAYERS["paper's count"], 2) else None
+            rows.append(
+                (
+                    STUDENT_NAMES["quantum"],
+                    f"L = {layers} ({meaning}), {classes} classes",
+                    counts.quantum[layers, classes],
+                    key,
+                )
+            )
+    lines = []
+    for name, detail, size, key in rows:
+        share = size.trained / largest
+        lines.append(
+            line(
+                head(name, detail),
+                [
+                    cell(f"{size.trained:,}", *compared(size.trained, printed["parameters"][key] if key else None)),
+                    cell(f"{share:.2%}", *compared(share, printed["lora_or_proportion"][key] if key else None)),
+                    cell(f"{size.deployed:,}"),
+                    cell(storage(size.bytes)),
+                    cell(
+                        operations(size.flops),
+                        f"{operations(size.own_flops)} of its own" if key is None or key == "quantum" else "",
+                    ),
+                ],
+            )
+        )
+    columns = ["Student", "Trained", "Share of the largest", "Deployed", "Bytes (float32)", "FLOP a text"]
+    caption = (
+        "The students. QD-LLM reads a text through the whole frozen BERT-base, needed at inference too: trained and "
+        "deployed parameters are two columns. Shares are of our own largest count. Its own operations are those of two "
+        "linear layers and of simulating the circuit gate by gate; the rest is the embedder. FLOP: for one text of "
+        f"{counts.tokens} tokens, two a multiply-add."
+    )
+    return table(caption, columns, lines)
 
-    A rotation takes 6 a complex amplitude: RX and RY multiply a pair by two real (or imaginary) numbers each (8) and
-    add (4); RZ and RZZ multiply one amplitude by a phase (6). Rotations in a row count as one; a CNOT only moves.
-    Reading: 3 for |amplitude|^2 and one addition for each qubit.
-    """
-    small, _ = fused(circuit)
-    rotations = sum(gate.source != "none" for gate in small.gates)
-    return (6 * rotations + 3 + circuit.n_qubits) * 2**circuit.n_qubits
+
+def verdict(counts: Counts) -> Verdict:
+    """How many of the ten printed counts come out to the digit, and what of the rest."""
+    pairs = counts.against_paper
+    misses = {name: pair for name, pair in pairs.items() if not met(*pair)}
+    why = f"{len(pairs) - len(misses)} of the {len(pairs)} printed counts come out to the last digit"
+    ranks = f"the LoRA ones at rank {RANK_OF_TABLE} and not at the text's {RANK_OF_TEXT}"
+    if not misses:
+        return Verdict(REPRODUCED, f"{why}, {ranks}.")
+    ours, printed = next(iter(misses.values()))
+    least = round(paper.interval(printed)[0]) - ours
+    layers, qubits = LAYERS["paper's count"], int(paper.text("qubits"))
+    linear = counts.quantum[layers, 2].trained - layers * layer_weights(qubits)
+    short = f"{why}; {' and '.join(misses)} share one number, {printed}, that no model found has."
+    why += (
+        f" ({ranks}); {' and '.join(misses)} share one "
+        f"number, {printed}, and the nearest model, without pooler and classifier, has {ours:,} ({millions(ours)}), "
+        f"{least:,} too few: with BERT's pooler it is far above it, and with the {linear:,} parameters of QD-LLM's two "
+        "linear layers on top it would be met, but nothing says that this was counted"
+    )
+    return Verdict(NOT, f"{why}.", short)

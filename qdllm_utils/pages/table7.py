@@ -3,7 +3,6 @@
 The rows of the full loss are those of Tables 4 to 6: same keys, found in the store.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Any
@@ -118,18 +117,13 @@ def run(parameters: Parameters, variants: dict[str, Knobs], beside: tuple[str, .
         source = Source(task, scale, parameters.values.get("data_dir"))
         for teacher in dict.fromkeys((*beside, *parameters.teachers_of(task))):
             for variant, knobs in variants.items():
-                store.say = named(f"{task}, {variant}")
+                store.about(f"{task}, {variant}")
                 experiment = Experiment(source, scale, teacher, knobs, store)
                 rows = experiment.student_rows(("quantum",), parameters.seed_list)["quantum"]
                 found[variant, task, teacher] = rows
             own[task, teacher] = experiment.teacher_row()
             labels[task] = experiment.test_labels()
     return Ablation(parameters, found, own, labels, store)
-
-
-def named(what: str) -> Callable[[str], None]:
-    """How the store tells what it computes, where many runs of one student follow each other."""
-    return lambda sentence: print(f"{what}: {sentence}")
 
 
 def losses(parameters: Parameters) -> Ablation:

@@ -7,7 +7,6 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 
 from qdllm_utils.config import TASKS, changed
-from qdllm_utils.pages.splits_views import signed
 from qdllm_utils.pages.table7 import LOSSES, Ablation
 from qdllm_utils.runs.statistics import Difference
 from qdllm_utils.show import paper, plots
@@ -63,7 +62,7 @@ def loss_table(ablation: Ablation) -> HTML:
         full, own = paper.loss("all", "acc"), paper.loss(loss.printed or "", "acc")
         below = f"paper {100 * (paper.number(own) - paper.number(full)):+.1f}" if own and full else ""
         found = None if name == "all" else difference(ablation, name)
-        cells.append(cell(signed(found), found.verdict, below) if found else cell("–"))
+        cells.append(cell(found.signed, found.verdict, below) if found else cell("–"))
         cells += [cell(*measured(ablation.values(name, "acc", [task]))) for task in TASKS]
         changes = ", ".join(f"{key} {value}" for key, value in loss.changes.items())
         lines.append(line(head(loss.title, changes), cells))
@@ -125,7 +124,7 @@ def loss_verdict(ablation: Ablation) -> Verdict:
         beaten &= found.verdict == "behind"
         word = {"behind": "below", "ahead": "above"}.get(found.verdict, "not to be told from")
         places.setdefault(word, []).append(LOSSES[name].title)
-        parts.append(f"{LOSSES[name].title} alone is {word} it ({signed(found)} points)")
+        parts.append(f"{LOSSES[name].title} alone is {word} it ({found.signed} points)")
     claim = "beside the full loss, " + ", ".join(parts) + "; in the paper all three are below it"
     if set(ablation.names) != set(PAPER_TEACHERS) or ablation.parameters.size.twins:
         told = "; ".join(f"{', '.join(losses)} alone {word} the full loss" for word, losses in places.items())
@@ -183,6 +182,7 @@ def teacher_figure(ablation: Ablation) -> Any:
     """The student's accuracy (± sd over seeds) against its teacher's own, a colour a task: what a better one brings."""
     plots.style()
     figure, axis = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+    best = max(row.result["acc"] for row in ablation.teachers.values())
     for task, colour, marker in zip(ablation.tasks, sns.color_palette("colorblind"), "osD", strict=False):
         for number, name in enumerate(ablation.names_of(task)):
             values = ablation.values("all", "acc", [task], [name])
@@ -201,7 +201,8 @@ def teacher_figure(ablation: Ablation) -> Any:
             axis.annotate(
                 TEACHER_NAMES.get(name, name),
                 (own, mean(values)),
-                xytext=(6, 5),
+                xytext=(-6 if own == best else 6, 5),
+                ha="right" if own == best else "left",
                 textcoords="offset points",
                 fontsize=8,
             )
@@ -243,7 +244,7 @@ def steps(ablation: Ablation) -> str:
     for task in ablation.tasks:
         first, *others = ablation.names_of(task)
         gains = "; ".join(
-            f"{TEACHER_NAMES.get(name, name)} {signed(found)} points, {found.verdict}"
+            f"{TEACHER_NAMES.get(name, name)} {found.signed} points, {found.verdict}"
             for name in others
             for found in [ablation.difference(("all", name), ("all", first), [task], family)]
         )

@@ -20,7 +20,6 @@ from qdcircuits.errors import InputError, choose
 from qdllm_utils.config import TASKS
 from qdllm_utils.learning import training
 from qdllm_utils.learning.training import Data
-from qdllm_utils.pages.table3 import BERTS
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import RECIPE, SPLIT_SEED, Experiment
 from qdllm_utils.runs.jobs import BASELINES
@@ -28,6 +27,7 @@ from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.show import paper
 from qdllm_utils.students.bert import Size, tokenize
 from qdllm_utils.students.quantum import QuantumStudents
+from qdllm_utils.students.sizes import BERTS
 from qdllm_utils.texts.pretrained import locate
 from qdllm_utils.texts.sources import Source, split
 from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS

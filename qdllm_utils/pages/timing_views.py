@@ -10,12 +10,11 @@ import seaborn as sns
 
 from qdcircuits.errors import InputError
 from qdllm_utils.config import TASKS
-from qdllm_utils.pages.controls_views import sentences
 from qdllm_utils.pages.timing import implied_epoch_seconds
 from qdllm_utils.runs.experiments import STUDENTS
 from qdllm_utils.runs.store import Row
 from qdllm_utils.show import plots
-from qdllm_utils.show.html_table import HTML, cell, group, head, line, table
+from qdllm_utils.show.html_table import HTML, cell, group, head, line, sentences, table
 from qdllm_utils.show.tables import STUDENT_NAMES
 from qdllm_utils.show.verdicts import DEMO_WHY, NOT, REPRODUCED, UNTRIED, Verdict
 

@@ -14,6 +14,7 @@ from scipy import stats
 
 LEVEL = 0.05
 POWER = 0.8
+PLACES = ("above", "level with", "below")  # where an interval may stand to a printed value
 LEAST_SEEDS = 5  # fewer say too little about what another seed would give
 
 
@@ -41,6 +42,20 @@ class Difference:
         if len(self.values) < LEAST_SEEDS or not (self.low > 0 or self.high < 0):
             return "inconclusive"
         return "ahead" if self.mean > 0 else "behind"
+
+    def beside(self, value: float) -> str:
+        """Where the interval stands to a printed value, in the same unit: `above`, `below` or `level with` it."""
+        return "above" if self.low > value else "below" if self.high < value else "level with"
+
+    @property
+    def signed(self) -> str:
+        """'+0.4 [-0.2, +1.0]', of a difference."""
+        return f"{self.mean:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
+
+    @property
+    def percent(self) -> str:
+        """'87.6 [85.1, 90.1]', of an accuracy."""
+        return f"{self.mean:.1f} [{self.low:.1f}, {self.high:.1f}]"
 
 
 def by_text(predicted: np.ndarray, reference: np.ndarray, labels: np.ndarray) -> np.ndarray:

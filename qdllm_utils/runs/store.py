@@ -93,6 +93,10 @@ class Store:
         """What one process at a time can hold of a run."""
         return Claim(self.folder, key)
 
+    def about(self, what: str) -> None:
+        """Tell from now on what each sentence is about, where many runs of one student follow each other."""
+        self.say = lambda sentence: print(f"{what}: {sentence}")
+
     def load(self, identity: dict[str, Any], arrays: bool = False) -> Row | None:
         """The row of an identity, or None; a damaged file is named and counts as absent."""
         key = key_of(identity)

@@ -71,6 +71,11 @@ def line(head: str, cells: Iterable[str]) -> HTML:
     return HTML(f'<tr><th scope="row">{escaped(head)}</th>{"".join(map(escaped, cells))}</tr>')
 
 
+def plain_line(title: str, details: str, cells: Iterable[str]) -> HTML:
+    """A row of plain texts: its name, in grey what it is, its cells."""
+    return line(head(title, details), map(cell, cells))
+
+
 def cell(value: str, *details: str, wrap: bool = False) -> HTML:
     """A cell: a value and, in grey, what stands below it (empty lines are left out); wrap: prose, not a number."""
     opening = '<td class="text">' if wrap else "<td>"
@@ -85,6 +90,12 @@ def head(value: str, *details: str) -> HTML:
 def failed(name: str, why: str, columns: int) -> HTML:
     """The line of what made no row: one red cell with the reason; columns: of the whole table, without its head."""
     return line(name, [HTML(f'<td class="qd-failed" colspan="{columns}">failed: {escaped(why)}</td>')])
+
+
+def sentences(lines: Sequence[str], demo: bool) -> HTML:
+    """A page's findings as a list, marked where they are no result; the record of the page keeps them as data."""
+    items = "".join(f"<li>{html.escape(text)}</li>" for text in lines)
+    return HTML(f'<div class="qd-verdict"><ul>{items}</ul>{DEMO if demo else ""}</div>', verdicts=list(lines))
 
 
 def group(text: str, columns: int) -> HTML:

@@ -7,6 +7,7 @@ from qdllm_utils.config import changed
 from qdllm_utils.learning.metrics import cost
 from qdllm_utils.runs.comparison import Comparison, TeacherRun
 from qdllm_utils.runs.experiments import STUDENTS
+from qdllm_utils.runs.statistics import Difference
 from qdllm_utils.runs.store import Row
 from qdllm_utils.show import html_table, origin, paper
 from qdllm_utils.show.html_table import HTML
@@ -208,3 +209,15 @@ def provenance_strip(comparison: Comparison) -> HTML:
     rows = [row for part in parts for row in part]
     rows += [run.teacher for run in comparison.runs]
     return origin.of_rows(rows, comparison.store, comparison.parameters.scale)
+
+
+def probability(p: float) -> str:
+    """0.012 or <0.001."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def difference_cells(difference: Difference | None) -> list[str]:
+    """Difference with its interval, p and verdict; the reference itself has none."""
+    if difference is None:
+        return ["reference", "", ""]
+    return [difference.signed, probability(difference.p), difference.verdict]

@@ -3,8 +3,9 @@
 import pytest
 
 from qdcircuits.errors import InputError
-from qdllm_utils.pages import plan, plan_views, table3
+from qdllm_utils.pages import plan, plan_views
 from qdllm_utils.parameters import Parameters
+from qdllm_utils.students import sizes
 
 VALUES = {
     "seeds": 5, "tokens": 60, "teacher_epochs": 3, "rank": 64, "tflops": 312.0, "reached": 0.3, "activations_gb": 4.0
@@ -22,7 +23,7 @@ def stage(found, name):
 
 def test_a_teachers_hours_are_operations_over_the_cards_rate(found):
     texts = 20_000 + 4_000 + 8_000
-    flops = texts * (0.6 * 3 * 3 + 1) * table3.llm("opt", 60).flops
+    flops = texts * (0.6 * 3 * 3 + 1) * sizes.llm("opt", 60).flops
     assert stage(found, "teacher opt").gpu_hours == pytest.approx(flops / (0.3 * 312e12) / 3600)
     assert 13 < stage(found, "teacher opt").memory_gb < 15  # 6.7 billion parameters of 2 bytes, and the adapter
 

@@ -8,11 +8,11 @@ import pytest
 
 from qdllm_utils import report
 from qdllm_utils.config import TASKS
-from qdllm_utils.pages.controls_views import sentences
 from qdllm_utils.runs import provenance
 from qdllm_utils.runs.published import Published
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.show import origin, record
+from qdllm_utils.show.html_table import sentences
 from qdllm_utils.show.verdicts import Verdict
 from qdllm_utils.texts.sources import authors_fingerprint
 

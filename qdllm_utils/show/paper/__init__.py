@@ -31,6 +31,11 @@ def compression(task: str | None, teacher: str, student: str, metric: str) -> st
     return values("compression", "task", "teacher", "student", "metric").get((task or "", teacher, student, metric))
 
 
+def qdllm_percent(task: str) -> float:
+    """The paper's accuracy of QD-LLM on a task in percent, its mean over five teachers."""
+    return 100 * number(compression(task, "overall", "quantum", "acc") or "")
+
+
 def teacher(task: str, name: str, metric: str) -> str | None:
     """Table 8's value as it is printed, or None; task `overall` is its mean over three tasks."""
     return values("teachers", "task", "teacher", "metric").get((task, name, metric))
@@ -65,3 +70,9 @@ def interval(printed: str) -> tuple[float, float]:
         return centre, centre
     half = 0.5 * 10 ** (int(exponent or 0) - decimals) * UNITS.get(printed[-1], 1.0)
     return centre - half, centre + half
+
+
+def quotient(top: str, bottom: str) -> tuple[float, float]:
+    """The interval of a quotient of two printed positive numbers."""
+    (low, high), (least, most) = interval(top), interval(bottom)
+    return low / most, high / least
