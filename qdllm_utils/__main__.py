@@ -6,6 +6,8 @@ from typing import Any
 
 from qdcircuits.errors import InputError
 
+EMBEDDER = "where the embedder's folder is, for a model trained on one of your own"
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
@@ -25,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("input", nargs="?", default="-", help="txt, CSV, TSV or JSONL, also .gz; - is standard input")
     predict.add_argument("output", nargs="?", default="-")
     predict.add_argument("--text-column")
+    predict.add_argument("--embedder", help=EMBEDDER)
     predict.add_argument("--input-format")
     predict.add_argument("--output-format")
     hardware = commands.add_parser("hardware", help="a student's circuits for any provider, and their counts back")
@@ -33,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("model", help="a folder saved with `save`, whose model is the quantum student")
     out.add_argument("texts", help="CSV with the columns text and label")
     out.add_argument("bundle", help="a new folder")
+    out.add_argument("--embedder", help=EMBEDDER)
     out.add_argument("--shots", type=int, default=10_240)
     back = ways.add_parser("import", help="read the counts of a bundle: classes, accuracy, interval")
     back.add_argument("bundle")
@@ -65,7 +69,7 @@ def use_hardware(options: Any) -> None:
         return
     from qdllm_utils.model.hardware import export
 
-    print(export(options.model, options.texts, options.bundle, options.shots))
+    print(export(options.model, options.texts, options.bundle, options.shots, options.embedder))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -89,7 +93,9 @@ def main(arguments: list[str] | None = None) -> None:
             from qdllm_utils.model.stream import predict_file
 
             formats = {"input_format": options.input_format, "output_format": options.output_format}
-            predict_file(load(options.model), options.input, options.output, options.text_column, **formats)
+            predict_file(
+                load(options.model, options.embedder), options.input, options.output, options.text_column, **formats
+            )
         elif options.command == "hardware":
             use_hardware(options)
         else:

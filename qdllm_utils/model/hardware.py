@@ -11,13 +11,15 @@ from qdllm_utils.model.text_model import OnEmbedding
 from qdllm_utils.texts.own_file import OwnTexts, read_own_file
 
 
-def export(model: str | Path, texts: str | Path, bundle: str | Path, shots: int = 10_240) -> str:
+def export(
+    model: str | Path, texts: str | Path, bundle: str | Path, shots: int = 10_240, embedder: str | None = None
+) -> str:
     """Write the circuits of the texts of a labelled CSV into a new folder; returns what was written, in a sentence.
 
-    model: a folder that `save` wrote, whose model is the quantum student. Raises InputError for another model and for
-    labels that the model does not know.
+    model: a folder that `save` wrote, whose model is the quantum student. embedder: as `load` takes it.
+    Raises InputError for another model and for labels that the model does not know.
     """
-    saved = quantum_model(model)
+    saved = quantum_model(model, embedder)
     own = read_own_file(str(texts), to_train=False)
     labels, listed = labels_of(own, saved), list(own.texts)
     head = saved.scorer.head
@@ -37,9 +39,12 @@ def export(model: str | Path, texts: str | Path, bundle: str | Path, shots: int 
     return f"{len(listed):,} circuits and the check circuit are in {place.name}/; run them all, then import the counts."
 
 
-def quantum_model(folder: str | Path) -> Any:
-    """The model of a folder that `save` wrote, on an embedding and with a quantum head; InputError for any other."""
-    model = load(folder).model_
+def quantum_model(folder: str | Path, embedder: str | None = None) -> Any:
+    """The model of a folder that `save` wrote, on an embedding and with a quantum head; InputError for any other.
+
+    embedder: as `load` takes it.
+    """
+    model = load(folder, embedder).model_
     if not isinstance(model.scorer, OnEmbedding) or model.scorer.head.kind != "quantum":
         raise InputError(
             f"The model in {Path(folder).name!r} is no quantum student, so it has no circuit: save that one with "

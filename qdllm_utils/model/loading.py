@@ -90,7 +90,9 @@ def read_arrays(folder: Path) -> dict[str, np.ndarray]:
 
 
 def scorer_of(folder: Path, config: dict[str, Any], place: str | None) -> Scorer:
-    """What gives logits, by the model's kind."""
+    """What gives logits, by the model's kind; place: where the embedder's folder is now."""
+    if place and config["kind"] in ("tfidf", "transformer"):
+        raise InputError(f"The model in {folder.name!r} reads the text itself, with no embedder: leave embedder out.")
     if config["kind"] == "tfidf":
         vocabularies = json.loads((folder / VOCABULARY).read_text(encoding="utf-8"))
         return tfidf.restored(vocabularies, read_arrays(folder), len(config["classes"]), config["C"])
@@ -106,6 +108,8 @@ def scorer_of(folder: Path, config: dict[str, Any], place: str | None) -> Scorer
 def found_embedder(folder: Path, config: dict[str, Any], place: str | None) -> Embedder:
     """The embedder that the model was trained on; raises InputError where its weights are other ones."""
     kept = config["embedder"]
+    if place and (kept["name"] == STATIC or kept["kind"] == "int8"):
+        raise InputError(f"The model in {folder.name!r} has its embedder in its own folder: leave embedder out.")
     if kept["name"] == STATIC:
         return Static(config["max_tokens"], folder / "embedder")
     if kept["kind"] == "int8":
@@ -113,8 +117,9 @@ def found_embedder(folder: Path, config: dict[str, Any], place: str | None) -> E
     name = place or kept["name"]
     if place is None and kept["model"].startswith("folder "):
         raise InputError(
-            f"The model in {folder.name!r} reads an embedder of your own, {kept['model']}: load it with "
-            "load(folder, embedder='the path of that folder')."
+            f"The model in {folder.name!r} reads an embedder of your own, {kept['model']}: say where that folder is, "
+            "in Python with load(folder, embedder='path'), in a command with --embedder path, in Figure 5 with -p "
+            "embedder path."
         )
     found = embedder(name, config["max_tokens"], kept["pooling"])
     if isinstance(found, Encoder) and weights_hash(found.folder) != kept["sha256"]:

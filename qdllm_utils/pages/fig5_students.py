@@ -23,7 +23,7 @@ SETTLED = {
     "teacher": "minilm",
     "tasks": "all",
     "preset": "released",
-    **dict.fromkeys(("layers", "qubits", "epochs", "embedder", "data_dir")),
+    **dict.fromkeys(("layers", "qubits", "epochs", "data_dir")),
 }
 
 
@@ -234,6 +234,7 @@ def saved_subject(parameters: Parameters, store: Store) -> Saved | None:
     for name, default in SETTLED.items():
         if parameters.values.get(name, default) != default:
             raise InputError(f"{name} was given with model, which brings its own: leave one of the two out.")
-    found = Saved(Path(folder).expanduser(), read_own_file(texts, to_train=False), quantum_model(folder), store)
+    model = quantum_model(folder, parameters.values.get("embedder"))
+    found = Saved(Path(folder).expanduser(), read_own_file(texts, to_train=False), model, store)
     labels_of(found.own, found.model)  # a class that the model does not know is said before anything is simulated
     return found

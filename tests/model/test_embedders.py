@@ -4,12 +4,17 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from qdllm_utils.model import distil, load
+from qdllm_utils.__main__ import main
+from qdllm_utils.model import distil, load, training
 from qdllm_utils.model.embedders import Encoder, embedder
 from qdllm_utils.model.tokens import automatic, cut, in_batches, lengths_in_tokens
 from qdllm_utils.model.transformer import Transformer
+from qdllm_utils.pages.fig5_students import saved_subject
+from qdllm_utils.parameters import Parameters
+from qdllm_utils.runs.store import Store
 from qdllm_utils.texts import corpora
 from qdllm_utils.texts.pretrained import minilm_folder
 
@@ -102,6 +107,38 @@ def test_an_embedder_of_ones_own_folder(tiny, tmp_path, refused):
     assert np.abs(load(folder, embedder=str(tiny)).predict_proba(words) - found.candidate().test).max() < 1e-6
     with refused("not the one that the model"):
         load(folder, embedder="minilm")
+    given, said = tmp_path / "new.txt", tmp_path / "said.txt"
+    given.write_text("\n".join(word.replace("\n", " ") for word in words), encoding="utf-8")
+    with pytest.raises(SystemExit, match="--embedder"):
+        main(["predict", str(folder), str(given), str(said)])
+    main(["predict", str(folder), str(given), str(said), "--embedder", str(tiny)])
+    assert said.read_text(encoding="utf-8").split() == [*load(folder, embedder=str(tiny)).predict(words)]
+
+
+def test_a_quantum_student_of_ones_own_embedder_goes_to_figure_5_and_into_a_bundle(
+    tiny, tmp_path, refused, monkeypatch
+):
+    monkeypatch.setattr(training, "STEPS", 100)
+    texts, labels = corpora.generate("emotion", 20)
+    found = distil(texts, labels, None, embedder=str(tiny), arms=("quantum",), curve=False, progress=False)
+    folder, table = found.save(tmp_path / "model", name="quantum"), tmp_path / "new.csv"
+    pd.DataFrame({"text": texts[:6], "label": labels[:6]}).to_csv(table, index=False)
+    values = {"model": str(folder), "csv": str(table)}
+    with refused("-p embedder"):
+        saved_subject(Parameters(values), Store())
+    subject = saved_subject(Parameters(values | {"embedder": str(tiny)}), Store())
+    assert subject is not None
+    scorer = load(folder, embedder=str(tiny)).model_.scorer
+    assert np.allclose(subject.inputs, scorer.head.inputs(scorer.embedder.transform(texts[:6])))
+    main(["hardware", "export", str(folder), str(table), str(tmp_path / "bundle"), "--embedder", str(tiny)])
+    assert len(list((tmp_path / "bundle").rglob("*.qasm"))) >= 6
+
+
+def test_an_embedder_that_is_not_asked_for_is_refused(distilled, tmp_path, refused):
+    with refused("in its own folder", "leave embedder out"):
+        load(distilled.save(tmp_path / "static", name="quantum"), embedder="minilm")
+    with refused("with no embedder", "leave embedder out"):
+        load(distilled.save(tmp_path / "words", name="tfidf"), embedder="minilm")
 
 
 def test_several_embedders_and_unknown_ones(refused):
