@@ -65,6 +65,11 @@ class Ceiling:
     store: Store
 
     @property
+    def rows(self) -> list[Row]:
+        """Every row of the page: students and teachers."""
+        return [row for cell in self.cells for row in cell.outcome.rows] + list(self.teachers.values())
+
+    @property
     def frame(self) -> pd.DataFrame:
         """One line a cell: task, reader, teacher and its accuracy, student, share, accuracy, interval; in percent."""
         return pd.DataFrame(

@@ -164,6 +164,5 @@ def changed_table(controls: Controls) -> HTML:
 
 def provenance_strip(controls: Controls, tried: Rates) -> HTML:
     """Where the rows of the whole page come from, those over the rates too."""
-    rows = [row for run in controls.comparison.runs for found in run.students.values() for row in found]
-    rows += [run.teacher for run in controls.comparison.runs] + tried.rows
+    rows = controls.comparison.rows + tried.rows
     return origin.of_rows(rows, controls.comparison.store, controls.parameters.scale)

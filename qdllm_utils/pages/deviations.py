@@ -154,7 +154,7 @@ class Effects:
     store: Store
 
     @property
-    def all_rows(self) -> list[Row]:
+    def rows(self) -> list[Row]:
         """Every row, for the provenance strip."""
         return [row for rows in (*self.base.values(), *self.switched.values()) for row in rows]
 

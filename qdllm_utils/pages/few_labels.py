@@ -55,6 +55,11 @@ class Few:
     store: Store
 
     @property
+    def rows(self) -> list[Row]:
+        """Every row of the page."""
+        return [row for outcome in self.outcomes.values() for row in outcome.rows]
+
+    @property
     def tasks(self) -> list[str]:
         """The tasks, in order."""
         return list(dict.fromkeys(task for task, *_ in self.outcomes))

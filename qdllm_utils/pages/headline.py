@@ -94,6 +94,14 @@ class Headline:
             for cell in self.cells
         )
 
+    @property
+    def rows(self) -> list[Row]:
+        """Every row of the page: students, teachers, and those of the ladders."""
+        outcomes = [cell.outcome for cell in self.cells]
+        outcomes += [outcome for ladder in self.ladders for outcome in ladder.students.values()]
+        teachers = [*self.teachers.values(), *(row for ladder in self.ladders for row in ladder.teachers.values())]
+        return [row for outcome in outcomes for row in outcome.rows] + teachers
+
     def cell(self, task: str, reader: str, student: str) -> Cell | None:
         """One cell, or None."""
         return next((c for c in self.cells if (c.task, c.reader, c.student) == (task, reader, student)), None)

@@ -43,6 +43,12 @@ class Comparison:
     absent: dict[str, str] = field(default_factory=dict)
 
     @property
+    def rows(self) -> list[Row]:
+        """Every row: students, students of the other embedders, teachers."""
+        parts = [part for run in self.runs for part in (*run.students.values(), *run.others.values())]
+        return [row for part in parts for row in part] + [run.teacher for run in self.runs]
+
+    @property
     def failures(self) -> list[str]:
         """What failed, a sentence a teacher or a student."""
         students = [

@@ -17,6 +17,7 @@ from qdllm_utils.show import main_figure
 from qdllm_utils.show.frame import groups, rows
 from qdllm_utils.show.record import is_earlier
 
+FRAME = "frame"  # the tag of a cell that is there to be changed; the page has the same lines among its rows
 TRACE = """Each line is one number of this page: the mean over its seeds. Any row is computed again by its key; the rows
 of all seeds are in the CSV file and in what the first command prints.
 
@@ -42,7 +43,7 @@ def folded(notebook: dict[str, Any], page: str = "", earlier: bool = False) -> d
         if cell["cell_type"] == "code":
             code.append("".join(cell["source"]).strip())
             tags = [tag for tag in cell["metadata"].get("tags", []) if tag != "hide-input"]
-            if not cell.get("outputs"):
+            if not cell.get("outputs") or FRAME in tags:
                 continue
             cell = cell | {"metadata": cell["metadata"] | {"tags": [*tags, "remove-input"]}}
         cells.append(cell)

@@ -1,11 +1,14 @@
 """Rows as one tidy table: a line a row, so that a reader can group and plot them with pandas and seaborn."""
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from qdcircuits.errors import InputError
-from qdllm_utils.runs.identity import LABELS
-from qdllm_utils.runs.store import PUBLISHED
+from qdllm_utils.config import SCALES, TASKS
+from qdllm_utils.runs.identity import LABELS, data_of, describe
+from qdllm_utils.runs.store import PUBLISHED, Row
+from qdllm_utils.texts.sources import Source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +48,23 @@ def rows(page: str | None = None, **filters: Any) -> "pd.DataFrame":
             if all(str(record[name]) == str(value) for name, value in filters.items() if value is not None):
                 found.append({"page": of_page, **line_of(record)})
     return pd.DataFrame(found, columns=list(COLUMNS)).reset_index(drop=True)
+
+
+def frame_of(rows: Iterable[Row]) -> "pd.DataFrame":
+    """Rows that a notebook has found or trained, as a table: the columns of `rows` without the page, a line a row.
+
+    Texts of the demo scale count to the task that they were generated for.
+    """
+    import pandas as pd
+
+    demo = {Source(task, SCALES["demo"]).fingerprint: task for task in TASKS}
+    lines = []
+    for row in {row.key: row for row in rows}.values():
+        labels = describe(row.identity)
+        task = demo.get(data_of(row.identity).get("fingerprint", ""), labels["task"])
+        record = {**labels, "task": task, "result": row.result, "provenance": row.provenance, "key": row.key}
+        lines.append(line_of(record))
+    return pd.DataFrame(lines, columns=list(COLUMNS[1:]))
 
 
 def keys_of_pages() -> dict[str, set[str]]:

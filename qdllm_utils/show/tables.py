@@ -205,10 +205,7 @@ def caption(comparison: Comparison) -> str:
 
 def provenance_strip(comparison: Comparison) -> HTML:
     """Where the rows come from: source, store, commits, machines, versions, time and memory."""
-    parts = [part for run in comparison.runs for part in (*run.students.values(), *run.others.values())]
-    rows = [row for part in parts for row in part]
-    rows += [run.teacher for run in comparison.runs]
-    return origin.of_rows(rows, comparison.store, comparison.parameters.scale)
+    return origin.of_rows(comparison.rows, comparison.store, comparison.parameters.scale)
 
 
 def probability(p: float) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from qdllm_utils.runs import experiments, jobs, reading
@@ -45,6 +46,8 @@ def run(cells: list[dict]) -> list[str]:
     def show(value) -> None:
         bundle = getattr(value, "_repr_mimebundle_", None)
         html = bundle()[0].get("text/html", "") if bundle else ""
+        if isinstance(value, pd.DataFrame):
+            html = value.to_html(notebook=True)
         if html and "qd-provenance" not in html:
             shown.append(html)
 

@@ -1,45 +1,24 @@
-"""Every notebook at demo scale, headless; then again from the store; bad parameters; the report's runner."""
+"""Every notebook at demo scale, headless, in one report; then again from its store."""
 
 import base64
 import json
 import os
 import subprocess
 import sys
-import time
 import zlib
 from collections import Counter
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from sklearn.model_selection import train_test_split
 
-from qdcircuits.errors import InputError
-from qdllm_utils import report
-from qdllm_utils.config import SCALES, TASKS, Scale, knobs
-from qdllm_utils.runs import store as store_module
+from qdllm_utils.config import SCALES, TASKS, Scale
 from qdllm_utils.runs.identity import data_of
-from qdllm_utils.runs.published import Published
-from qdllm_utils.runs.store import Row, Store
-from qdllm_utils.show import paper, record
-from qdllm_utils.texts.sources import Source, authors_fingerprint
-
-ROOT = Path(__file__).parents[2]
-PAPERMILL = str(Path(sys.executable).with_name("papermill"))
-
-
-def run_papermill(notebook: str, output: Path, *parameters: str, **environment: str) -> subprocess.CompletedProcess:
-    """Run a notebook as a user would."""
-    return subprocess.run(
-        [PAPERMILL, f"notebooks/{notebook}.ipynb", str(output), *parameters, "--no-progress-bar"],
-        cwd=ROOT,
-        env=os.environ | {"HF_HUB_OFFLINE": "1"} | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+from qdllm_utils.show import paper
+from qdllm_utils.texts.sources import Source
+from tests.notebooks.running import ROOT, run_papermill
 
 
 def outputs(path: Path) -> str:
@@ -171,122 +150,3 @@ def test_a_twin_goes_the_whole_path_beside_the_papers_values_for_its_model(demo,
     assert "OPT-6.7B, 1:1000 twin, 6.86M parameters" in shown and "class logits only" in shown
     for student in ("tinybert", "minillm", "distilbert", "pkd", "quantum"):
         assert f"paper {paper.compression('emotion', 'opt', student, 'acc')}<" in shown
-
-
-@pytest.mark.parametrize(
-    ("parameters", "sentence"),
-    [
-        (("-p", "teacher", "nonsense"), "Unknown teacher 'nonsense': choose one of bloomz-1.1b"),
-        (("-p", "techer", "opt"), "Unknown parameter 'techer': this notebook takes teacher, scale"),
-        (("-p", "scale", "huge"), "Unknown scale 'huge': choose one of demo, cpu, paper"),
-        (("-p", "seeds", "0"), "seeds is 0: it must be a whole number from 1 to 1000"),
-        (("-p", "epochs", "-3"), "epochs is -3: it must be a whole number between 1 and 1000"),
-        (("-p", "pooling", "max"), "Unknown pooling 'max': choose one of last, mean, cls"),
-        (("-p", "teacher", "./no/such/folder"), "There is no folder './no/such/folder'"),
-    ],
-)
-def test_bad_parameter_ends_with_one_sentence(parameters, sentence, tmp_path):
-    store = tmp_path / "store"
-    done = run_papermill("table4", tmp_path / "out.ipynb", *parameters, QDLLM_STORE=str(store))
-    assert done.returncode != 0
-    assert f"InputError: {sentence}" in done.stderr
-    assert "site-packages/qdllm" not in done.stderr and not store.exists()
-
-
-def test_paper_scale_offline_fails_at_once(tmp_path):
-    store = tmp_path / "store"
-    start = time.perf_counter()
-    done = run_papermill("table4", tmp_path / "out.ipynb", "-p", "scale", "paper", QDLLM_STORE=str(store))
-    assert done.returncode != 0 and time.perf_counter() - start < 30
-    assert "is neither in the local cache nor can the hub be reached" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b"", "texts.csv"),
-        (b"words,label\na,b\n", "text_column"),
-        (b"text,label\na,x\nb,x\n", "texts.csv"),
-        (b"text,label\n\xff\xfe,x\n", "encoding"),
-    ],
-)
-def test_bad_csv_ends_with_one_sentence(content, sentence, tmp_path):
-    path = tmp_path / "texts.csv"
-    path.write_bytes(content)
-    done = run_papermill(
-        "own_texts", tmp_path / "out.ipynb", "-p", "csv", str(path), QDLLM_STORE=str(tmp_path / "store")
-    )
-    assert done.returncode != 0
-    assert "InputError: texts.csv" in done.stderr and sentence in done.stderr
-
-
-def test_report_refuses_an_unknown_notebook():
-    with pytest.raises(InputError, match="Unknown notebook 'table9'"):
-        report.run("demo", {}, publishing=False, only=("table9",))
-
-
-def test_report_refuses_an_unknown_parameter():
-    with pytest.raises(InputError, match="Unknown parameter 'techer'"):
-        report.run("demo", {"techer": "opt"}, publishing=False)
-
-
-def put(folder: Path, name: str, scale: str, keys: list[str]) -> Path:
-    """An executed notebook without cells, and its record."""
-    folder.mkdir(parents=True, exist_ok=True)
-    page = folder / f"{name}.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(f"# {name} at {scale}")]), page)
-    record.write_record(page, scale, 1)
-    facts = json.loads(page.with_suffix(".json").read_text()) | {"keys": keys}
-    page.with_suffix(".json").write_text(json.dumps(facts))
-    return page
-
-
-def test_a_demo_page_never_replaces_another_and_a_demo_row_is_never_published(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("QDLLM_STORE", str(tmp_path / "store"))
-    executed, book, store = tmp_path / "executed", tmp_path / "book", Store()
-    rows = [
-        Row({"kind": "teacher", "data": {"fingerprint": fingerprint}}, {}, {"commit": "abc"})
-        for fingerprint in ("generated texts", authors_fingerprint(TASKS["hiding"]))
-    ]
-    for row in rows:
-        store.save(row)
-    put(book / "executed", "a", "cpu", [])
-    pages = [put(executed, name, "demo", [row.key for row in rows]) for name in ("a", "b")]
-    report.publish(pages, book)
-    assert "# a at cpu" in (book / "executed" / "a.ipynb").read_text()
-    assert "# b at demo" in (book / "executed" / "b.ipynb").read_text()
-    assert "a.ipynb: the page that stands" in capsys.readouterr().out
-    (published,) = (book / "results").glob("*.jsonl")  # one line, of the authors' texts
-    assert "b.ipynb" in (book / "results" / "ro-crate-metadata.json").read_text()
-    assert [json.loads(line)["key"] for line in published.read_text().splitlines()] == [rows[1].key]
-    report.publish([put(executed, "b", "cpu", [rows[1].key])], book)  # a real page takes a demo's place
-    assert "# b at cpu" in (book / "executed" / "b.ipynb").read_text()
-
-
-def test_arrays_are_published_of_the_tables_students_at_a_preset_and_of_no_other_arm(tmp_path, monkeypatch):
-    monkeypatch.setenv("QDLLM_STORE", str(tmp_path / "store"))
-    data = {"data": {"fingerprint": authors_fingerprint(TASKS["hiding"])}}
-    student = data | {"kind": "student", "seed": 0}
-    tuned, other = knobs("tuned", pooling="middle").identity, knobs("tuned", learning_rate=0.1).identity
-    whole = [
-        data | {"kind": "teacher"},
-        data | {"kind": "surrogate"},
-        student | {"student": "pkd"},
-        student | {"student": "quantum", "knobs": tuned},
-    ]
-    bare = [student | {"student": "quantum", "knobs": other}, student | {"student": "linear", "knobs": tuned}]
-    scores = dict.fromkeys(("acc", "p", "r", "f1", "validation"), 0.5) | {"parameters": 9, "size": "small"}
-    about = {"name": "minilm", "classes": [], "cleaning": "", "rows": {}, "validation": {}}
-    results = {"student": scores, "teacher": scores | about, "surrogate": {}}
-    arrays = {"weights": np.ones(2), "logits": np.ones((2, 2))}
-    rows = [Row(one, results[one["kind"]], {"commit": "abc"}, arrays) for one in whole + bare]
-    store, book = Store(), tmp_path / "book"
-    for row in rows:
-        store.save(row)
-    report.publish([put(tmp_path / "executed", "table5", "cpu", [row.key for row in rows])], book)
-    published = Published(book / "results")
-    assert set(published.lines) == {row.key for row in rows}
-    assert set(published.archives) == {row.key for row in rows[: len(whole)]}
-    monkeypatch.setattr(store_module, "PUBLISHED", book / "results")
-    monkeypatch.setenv("QDLLM_STORE", str(tmp_path / "empty"))
-    assert all(Store().load(identity) for identity in whole + bare)

@@ -2,14 +2,17 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 from qdllm_utils import __main__ as commands
+from qdllm_utils.config import SCALES
 from qdllm_utils.runs import recompute as module
 from qdllm_utils.runs.experiments import ON_EMBEDDINGS_RECIPE
 from qdllm_utils.runs.recompute import differences, recompute
-from qdllm_utils.runs.store import PUBLISHED, Store
-from qdllm_utils.show.frame import rows
+from qdllm_utils.runs.store import PUBLISHED, Row, Store
+from qdllm_utils.show.frame import frame_of, rows
+from qdllm_utils.texts.sources import Source
 
 
 def test_an_unknown_key_is_refused_with_the_command_that_lists_them(refused):
@@ -65,6 +68,14 @@ def test_rows_are_a_frame_of_every_published_row(refused):
         rows("nonsense")
     with refused("'colour'", "task"):
         rows("controls", colour="red")
+
+
+def test_a_notebooks_frame_has_the_lines_of_the_published_one():
+    published = rows("table6").drop(columns="page").sort_values("key", ignore_index=True)
+    found = [Store().find(key) for key in published["key"]]
+    pd.testing.assert_frame_equal(frame_of([*found, found[0]]).sort_values("key", ignore_index=True), published)
+    data = {"fingerprint": Source("hiding", SCALES["demo"]).fingerprint, "split_seed": 0}
+    assert frame_of([Row({"kind": "tfidf", "data": data}, {"acc": 0.5}, {})])["task"].tolist() == ["hiding"]
 
 
 def test_the_command_lists_rows_and_ends_an_unknown_key_with_one_sentence(capsys):
