@@ -60,6 +60,16 @@ def test_a_page_without_rows_has_no_trace():
     assert [cell["id"] for cell in page["cells"]] == ["how-this-was-made"]
 
 
+def test_the_frame_to_play_with_is_in_the_notebook_and_its_code_on_the_page():
+    notebook = json.loads((ROOT / "book" / "executed" / "table5.ipynb").read_text(encoding="utf-8"))
+    (frame,) = [cell for cell in notebook["cells"] if "frame" in cell["metadata"].get("tags", [])]
+    assert 'class="dataframe"' in str(frame["outputs"])
+    page = folded(notebook, "table5")["cells"]
+    assert 'class="dataframe"' not in str([cell.get("outputs") for cell in page])
+    (made,) = [cell for cell in page if cell["id"] == "how-this-was-made"]
+    assert "frame.groupby(" in made["source"]
+
+
 # --- the referee's test: from a number on a page to its rows, and from a row to the run that would make it again ---
 
 TRACED = [
@@ -86,7 +96,8 @@ EARLIER = ["features"]  # its page has not been run again since the recipe of th
 def shown(page: str) -> str:
     """What a reader sees on a page: the HTML of its outputs and its findings."""
     notebook = json.loads((ROOT / "book" / "executed" / f"{page}.ipynb").read_text(encoding="utf-8"))
-    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    cells = folded(notebook)["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
     found = json.loads((ROOT / "book" / "executed" / f"{page}.json").read_text(encoding="utf-8"))["findings"]
     return " ".join(["".join(output.get("data", {}).get("text/html", "")) for output in outputs] + found)
 
