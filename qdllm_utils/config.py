@@ -64,7 +64,7 @@ class Scale:
 SCALES = {
     scale.name: scale
     for scale in (
-        Scale("demo", 160, 0, "minilm", twins=True, paper_sizes=False, pretraining_steps=40, seeds=2),
+        Scale("demo", 200, 0, "minilm", twins=True, paper_sizes=False, pretraining_steps=40, seeds=2),
         Scale(
             "cpu",
             0,
