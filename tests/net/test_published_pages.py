@@ -47,7 +47,7 @@ def run(cells: list[dict]) -> list[str]:
         bundle = getattr(value, "_repr_mimebundle_", None)
         html = bundle()[0].get("text/html", "") if bundle else ""
         if isinstance(value, pd.DataFrame):
-            html = value.to_html(notebook=True)
+            html = value._repr_html_()
         if html and "qd-provenance" not in html:
             shown.append(html)
 
