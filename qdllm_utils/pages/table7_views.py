@@ -5,6 +5,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import seaborn as sns
+from matplotlib.lines import Line2D
 
 from qdllm_utils.config import TASKS, changed
 from qdllm_utils.pages.table7 import LOSSES, Ablation
@@ -179,37 +180,36 @@ def teacher_table(ablation: Ablation) -> HTML:
 
 
 def teacher_figure(ablation: Ablation) -> Any:
-    """The student's accuracy (± sd over seeds) against its teacher's own, a colour a task: what a better one brings."""
+    """The student's accuracy (± sd over seeds) against its teacher's own: what a better one brings.
+
+    A colour a task, a marker a teacher.
+    """
     plots.style()
-    figure, axis = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    best = max(row.result["acc"] for row in ablation.teachers.values())
-    for task, colour, marker in zip(ablation.tasks, sns.color_palette("colorblind"), "osD", strict=False):
-        for number, name in enumerate(ablation.names_of(task)):
+    figure, axis = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
+    colours = dict(zip(TASKS, sns.color_palette("colorblind"), strict=False))
+    markers = dict(zip(ablation.names, "osD^vPX*", strict=False))
+    for task in ablation.tasks:
+        for name in ablation.names_of(task):
             values = ablation.values("all", "acc", [task], [name])
-            own = ablation.teachers[task, name].result["acc"]
-            label = TASKS[task].title if not number else None
             axis.errorbar(
-                own,
+                ablation.teachers[task, name].result["acc"],
                 mean(values),
                 yerr=spread(values)[1] or 0,
-                marker=marker,
-                color=colour,
+                marker=markers[name],
+                color=colours[task],
                 capsize=3,
                 linestyle="none",
-                label=label,
             )
-            axis.annotate(
-                TEACHER_NAMES.get(name, name),
-                (own, mean(values)),
-                xytext=(-6 if own == best else 6, 5),
-                ha="right" if own == best else "left",
-                textcoords="offset points",
-                fontsize=8,
-            )
-    axis.axline((0.7, 0.7), slope=1, color="0.35", linewidth=1, linestyle="--", label="as good as the teacher")
+    axis.axline((0.7, 0.7), slope=1, color="0.35", linewidth=1, linestyle="--")
     axis.set(xlabel="test accuracy of the teacher itself", ylabel="test accuracy of QD-LLM (± sd over seeds)")
     axis.margins(0.15)
-    axis.legend(loc="best", fontsize=9)
+    shown = [Line2D([], [], color=colours[task], linewidth=4, label=TASKS[task].title) for task in ablation.tasks]
+    shown += [
+        Line2D([], [], color="0.35", marker=marker, linestyle="none", label=TEACHER_NAMES.get(name, name))
+        for name, marker in markers.items()
+    ]
+    shown.append(Line2D([], [], color="0.35", linewidth=1, linestyle="--", label="as good as the teacher"))
+    figure.legend(handles=shown, loc="outside lower center", ncols=3, frameon=False)
     if is_demo(ablation):
         plots.watermark(figure)
     return figure

@@ -17,6 +17,7 @@ from qdllm_utils.runs import jobs
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.show import paper
+from qdllm_utils.show.tables import TEACHER_NAMES
 from qdllm_utils.texts.sources import Source
 from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
 
@@ -192,7 +193,21 @@ def test_teacher_table_has_a_column_for_each_of_the_papers_teachers_and_runs_onl
     assert verdict.why.count("points, behind") == 3
     assert verdict.short.endswith("; thematic analysis MiniLM 90.0%, OPT-6.7B 80.0%.")
     figure = table7_views.teacher_figure(ablation)
-    assert len(figure.axes[0].texts) == 6
+    named = {line.get_marker(): text.get_text() for line, text in zip(*legend(figure), strict=True)}
+    drawn = [
+        (named[point.get_marker()], *np.ravel(point.get_xydata()))
+        for point, *_ in (bar.lines for bar in figure.axes[0].containers)
+    ]
+    assert drawn == [
+        (TEACHER_NAMES[name], 0.9, pytest.approx(accuracy + 0.1 * number))
+        for number in range(3)
+        for name, accuracy in (("minilm", 0.7), ("opt", 0.6))
+    ]
+
+
+def legend(figure):
+    (found,) = figure.legends
+    return found.get_lines(), found.get_texts()
 
 
 def test_a_teacher_of_one_task_stands_there_only():
@@ -207,7 +222,7 @@ def test_a_teacher_of_one_task_stands_there_only():
     assert cells(shown)["Acc"][1].startswith("not run") and cells(shown)["Acc"][0].startswith("0.8000")
     why = table7_views.teacher_verdict(ablation).why
     assert why.count("Against the student of MiniLM") == 1 and "Hiding detection, accuracy of QD-LLM: MiniLM 80" in why
-    assert len(table7_views.teacher_figure(ablation).axes[0].texts) == 4
+    assert len(table7_views.teacher_figure(ablation).axes[0].containers) == 4
 
 
 def test_teacher_verdict_judges_every_printed_value_and_the_order():
