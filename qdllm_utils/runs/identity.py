@@ -6,7 +6,7 @@ from typing import Any
 from qdllm_utils.config import PRESETS, TASKS, Knobs
 from qdllm_utils.texts.pretrained import EMBEDDERS
 from qdllm_utils.texts.sources import authors_fingerprint
-from qdllm_utils.texts.teacher_specs import NAMED
+from qdllm_utils.texts.teacher_specs import NAMED, usual_rank
 
 LABELS = ("kind", "task", "teacher", "embedder", "preset", "changes", "student", "seed", "stored_as")
 
@@ -24,7 +24,7 @@ def describe(identity: dict[str, Any]) -> dict[str, Any]:
 
     task: by the texts' fingerprint, 'other texts' for any that are not the authors'. teacher, embedder: the short name,
     or the hub's. preset: the one with the fewest other knobs; changes: those knobs, as 'alpha=0.0, layers=2', which
-    hold a tuned learning rate too.
+    hold a tuned learning rate too, and what else is unusual: the share of the texts, the split, the teacher's rank.
     """
     whole = identity.get("of", identity)
     own = whole if whole.get("kind") == "teacher" else whole.get("teacher")
@@ -33,6 +33,8 @@ def describe(identity: dict[str, Any]) -> dict[str, Any]:
     preset, changes = preset_of(whole["knobs"]) if "knobs" in whole else (None, None)
     others = [f"train_share={whole['train_share']}"] if "train_share" in whole else []
     others += [f"split_seed={data['split_seed']}"] if data.get("split_seed") else []
+    if own and own.get("rank") and own["rank"] != usual_rank(own["model"]):
+        others.append(f"teacher_rank={own['rank']}")
     if others:
         changes = ", ".join(filter(None, [changes, *others]))
     found = {

@@ -30,6 +30,7 @@ REAL = ("minilm", "mpnet", "qwen")  # real weights that can be had without a hub
 ADAPTER = "adapter/"  # before the names of an adapter's weights among the arrays of a teacher's row
 FEW_LABELS = re.compile(r"probe-([a-z0-9]+)-(\d{1,4})-(\d{1,4})")  # reader, texts a class, draw; see few_labels
 PAPER_TEACHERS = tuple(name for name in NAMED if name not in REAL)
+LLM_RANK, RANK, TWIN_RANK = 64, 16, 8  # of LoRA: the paper's text says 64 for its LLMs
 
 
 @dataclass(frozen=True)
@@ -98,22 +99,29 @@ def teacher_spec(name: str, scale: Scale, task: Task) -> TeacherSpec:
         return TeacherSpec(name, name, (), 0, 0.0, 0, 0)
     if name == "qwen":
         targets, epochs = NAMED[name].targets, 2 if task.name == "hiding" else 1
-        return TeacherSpec(name, pretrained.identity(name), targets, 16, 2e-4, epochs, 16)
+        return TeacherSpec(name, pretrained.identity(name), targets, RANK, 2e-4, epochs, 16)
     if name not in NAMED or name in REAL:
         model, targets = pretrained.identity(name), NAMED[name].targets if name in NAMED else ()
         rate, epochs = task.teacher_learning_rate, task.teacher_epochs
-        return TeacherSpec(name, model, targets, 16, rate, epochs, 32, by_length=task.teacher_by_length)
+        return TeacherSpec(name, model, targets, RANK, rate, epochs, 32, by_length=task.teacher_by_length)
     named = NAMED[name]
     if scale.twins:
         steps = scale.pretraining_steps
-        return TeacherSpec(name, f"twin of {named.hub}", named.targets, 8, 3e-3, 5, 8, steps)
-    return TeacherSpec(name, named.hub, named.targets, 64, 2e-4, 3, 16)
+        return TeacherSpec(name, f"twin of {named.hub}", named.targets, TWIN_RANK, 3e-3, 5, 8, steps)
+    return TeacherSpec(name, named.hub, named.targets, LLM_RANK, 2e-4, 3, 16)
 
 
 def embedder_spec(scale: Scale, task: Task) -> TeacherSpec:
     """How the scale's embedder is fine-tuned where it learns from a teacher: as a teacher of its kind is."""
     name = scale.embedder
     return teacher_spec(name if name in NAMED else pretrained.EMBEDDERS[name], scale, task)
+
+
+def usual_rank(model: str) -> int:
+    """The rank of LoRA that a teacher has where no page asks for another; model: as in a teacher's identity."""
+    if model.startswith("twin of "):
+        return TWIN_RANK
+    return LLM_RANK if model in {NAMED[name].hub for name in PAPER_TEACHERS} else RANK
 
 
 def hub_name(name: str) -> str:

@@ -47,6 +47,12 @@ def test_a_line_of_the_trace_is_the_mean_over_the_seeds_in_the_files(page):
         assert line["first_key"] == next(row["key"] for row in same if row["seed"] == 0)
 
 
+def test_runs_that_differ_in_more_than_the_seed_have_different_words():
+    found = groups(rows("deviations", kind="student"))
+    assert set(found["seeds"]) == {5}  # of every switch, LoRA's rank among them
+    assert found["changes"].tolist().count("teacher_rank=64") == 2
+
+
 def test_the_page_names_both_commands_and_its_csv():
     text = trace("table5")
     key = next(part for part in text.split() if part.startswith("student-"))
