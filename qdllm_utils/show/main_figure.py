@@ -146,7 +146,8 @@ def arm_of(row: dict[str, Any], pooled: dict[tuple[str, str], str]) -> tuple[Arm
         return None
     changes = dict(change.split("=") for change in (row["changes"] or "").split(", ") if change)
     tried = changes.pop("learning_rate" if row["preset"] == "tuned" else "standardise", "")
-    distilled = changes.pop("alpha", "") != "0.0"
+    if not (distilled := changes.get("alpha") != "0.0"):
+        del changes["alpha"]  # any other weight is a change of the preset
     wanted = pooled.get((task, reader)) if row["preset"] == "tuned" or reader == "qwen" else None
     if changes.pop("pooling", None) != wanted or changes:
         return None
