@@ -15,6 +15,7 @@ from scipy.stats import t
 
 from qdllm_utils.runs.comparison import Comparison, TeacherRun
 from qdllm_utils.runs.experiments import STUDENTS
+from qdllm_utils.runs.statistics import accuracy_error
 from qdllm_utils.show import paper
 from qdllm_utils.show.html_table import HTML
 from qdllm_utils.show.tables import READERS, STUDENT_NAMES, TEACHER_NAMES
@@ -90,7 +91,11 @@ def is_real(run: TeacherRun) -> bool:
 
 
 def compression(comparison: Comparison) -> Verdict:
-    """Tables 4 to 6: QD-LLM's place among the five students, and, with the paper's teachers, every printed value."""
+    """Tables 4 to 6: QD-LLM's place among the five students, and, with the paper's teachers, every printed value.
+
+    Beside the place stands how far two accuracies must be apart to be told apart by so many texts, were their errors
+    independent; older rows of the baselines keep no answers, so that no paired interval can be had.
+    """
     task = comparison.task
     if comparison.parameters.demo or task is None:
         return Verdict(UNTRIED, DEMO_WHY if task else "these are not the paper's texts.")
@@ -115,14 +120,17 @@ def compression(comparison: Comparison) -> Verdict:
         claim += f", {PLACES[its_place]} with {other:.1%} reading with {READERS.get(name, name)}"
     claim += f"; the best of the others, {STUDENT_NAMES[best]}, {mean(ours[best]):.1%}), in the paper "
     claim += PLACES[papers_place]
+    texts = comparison.runs[0].teacher.result["rows"]["test"]
+    closer = 100 * 1.96 * sqrt(2) * accuracy_error(mean(ours["quantum"]), texts)
+    sure = f"Accuracies less than {closer:.1f} points apart are not told apart by {texts:,} test texts."
     real = [run for run in comparison.runs if is_real(run)]
     if not real:
         status = UNTRIED
         order = "the same place" if place == papers_place else "another place"
         names = [run.name for run in comparison.runs]
         short = f"with {few(names)} for the five LLMs QD-LLM is {PLACES[place]} of five, in the paper "
-        short += f"{PLACES[papers_place]}."
-        return Verdict(status, f"{stand_ins(names)}; with them {claim}, {order}.", short)
+        short += f"{PLACES[papers_place]}. {sure}"
+        return Verdict(status, f"{stand_ins(names)}; with them {claim}, {order}. {sure}", short)
     statuses = [
         judge([row.result[metric] for row in run.students[student]], text)
         for run in real
@@ -131,7 +139,7 @@ def compression(comparison: Comparison) -> Verdict:
         if (text := paper.compression(task, run.name, student, metric))
     ]
     status = overall_status(statuses) if place == papers_place else NOT
-    return Verdict(status, f"of {len(statuses)} printed values {tally(statuses)}; {claim}.")
+    return Verdict(status, f"of {len(statuses)} printed values {tally(statuses)}; {claim}. {sure}")
 
 
 def accuracies(run: TeacherRun, student: str) -> list[float]:

@@ -57,7 +57,7 @@ def comparison(teacher: str, scale: str, shift: dict[str, float], twin: bool = F
         values = {m: paper.number(paper.compression("emotion", "opt", student, m)) for m in METRICS}
         moved = {m: value + shift.get(student, 0) for m, value in values.items()}
         students[student] = [Row({"kind": "student"}, moved, {}) for _ in range(3)]
-    own = Row({"kind": "teacher", "pretraining_steps": 40 if twin else 0}, {"acc": 0.9}, {})
+    own = Row({"kind": "teacher", "pretraining_steps": 40 if twin else 0}, {"acc": 0.9, "rows": {"test": 800}}, {})
     parameters = Parameters({"scale": scale})
     return Comparison("t", "authors", task, parameters, [TeacherRun(teacher, own, students)], None)
 
@@ -85,6 +85,13 @@ def test_what_the_paper_did_not_run_is_not_attempted(given, why):
     verdict = verdicts.compression(comparison(shift={}, **given))
     assert verdict.status == "not attempted" and why in verdict.why
     assert str(verdict).startswith("Not attempted: ") and "Not attempted" in verdict._repr_mimebundle_()[0]["text/html"]
+
+
+def test_a_place_comes_with_what_so_many_texts_can_tell():
+    """Two independent accuracies of .8157 on 800 texts: 1.96 sqrt(2 * .8157 * .1843 / 800) = 3.8 points."""
+    verdict = verdicts.compression(comparison("minilm", "cpu", {}))
+    sure = "Accuracies less than 3.8 points apart are not told apart by 800 test texts."
+    assert verdict.why.endswith(sure) and verdict.short.endswith(sure)
 
 
 def test_a_second_reader_gets_its_own_place():
