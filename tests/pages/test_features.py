@@ -73,6 +73,20 @@ def test_a_teacher_without_states_leaves_its_feature_out_and_says_so():
     assert "the teacher's own; not there" in str(features_views.grid_table(shown)).replace("&#x27;", "'")
 
 
+def test_only_on_the_tasks_named_the_embedder_is_fine_tuned(monkeypatch):
+    asked = {}
+
+    def measured(fair, paper, seeds, distilled):
+        asked[fair.source.task] = distilled
+        return page().panels[0]
+
+    monkeypatch.setattr(features, "measure", measured)
+    features.run(Parameters(VALUES | {"tasks": "all", "distilled": "hiding, thematic"}))
+    assert asked == {"emotion": False, "hiding": True, "thematic": True}
+    features.run(Parameters(VALUES | {"tasks": "emotion", "distilled": None}))
+    assert asked["emotion"]
+
+
 def test_without_a_fine_tuned_feature_there_is_no_step_to_one():
     shown = page(without=("teacher", "distilled"))
     (panel,) = shown.panels
