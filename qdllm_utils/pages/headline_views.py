@@ -103,10 +103,11 @@ def better_teachers(ladders: list[Ladder]) -> str:
         + ", ".join(f"{TEACHER_NAMES.get(name, name)} {gain.signed}" for name, gain in ladder.gains.items())
         for ladder in ladders
     )
+    firsts = {next(iter(ladder.teachers)) for ladder in ladders}
+    first = TEACHER_NAMES.get(name := firsts.pop(), name) if len(firsts) == 1 else "each task's first teacher"
     return (
         f"Does a better teacher make a better student? Of {len(better)} teachers that are better than the first of "
-        f"their task {count} QD-LLM certainly better ({gains} points beside the student of "
-        f"{TEACHER_NAMES.get(first := next(iter(ladders[0].teachers)), first)})."
+        f"their task {count} QD-LLM certainly better ({gains} points beside the student of {first})."
     )
 
 

@@ -122,7 +122,7 @@ def compression(comparison: Comparison) -> Verdict:
     claim += PLACES[papers_place]
     texts = comparison.runs[0].teacher.result["rows"]["test"]
     closer = 100 * 1.96 * sqrt(2) * accuracy_error(mean(ours["quantum"]), texts)
-    sure = f"Accuracies less than {closer:.1f} points apart are not told apart by {texts:,} test texts."
+    sure = f"Were errors independent, {texts:,} test texts would tell two accuracies apart from {closer:.1f} points on."
     real = [run for run in comparison.runs if is_real(run)]
     if not real:
         status = UNTRIED

@@ -90,7 +90,7 @@ def test_what_the_paper_did_not_run_is_not_attempted(given, why):
 def test_a_place_comes_with_what_so_many_texts_can_tell():
     """Two independent accuracies of .8157 on 800 texts: 1.96 sqrt(2 * .8157 * .1843 / 800) = 3.8 points."""
     verdict = verdicts.compression(comparison("minilm", "cpu", {}))
-    sure = "Accuracies less than 3.8 points apart are not told apart by 800 test texts."
+    sure = "Were errors independent, 800 test texts would tell two accuracies apart from 3.8 points on."
     assert verdict.why.endswith(sure) and verdict.short.endswith(sure)
 
 
