@@ -80,11 +80,7 @@ class Parameters:
     @property
     def task_list(self) -> list[str]:
         """The tasks asked for in `tasks`, in the paper's order; all where it is None."""
-        return self.tasks_in("tasks")
-
-    def tasks_in(self, name: str) -> list[str]:
-        """The tasks that a parameter names, in the paper's order; all where it is None or not there."""
-        asked = commas(self.values.get(name)) or ("all",)
+        asked = commas(self.values.get("tasks")) or ("all",)
         return [task for task in TASKS if task in asked or "all" in asked]
 
     @property
@@ -120,9 +116,8 @@ def read_parameters(namespace: dict[str, Any]) -> Parameters:
     values = {name: convert(name, namespace[name], kind) for name, kind in declared.items()}
     if "scale" in values:
         choose(values["scale"], SCALES, "scale")
-    for name in ("tasks", "distilled"):
-        for task in (values.get(name) or "all").split(","):
-            choose(task.strip(), [*TASKS, "all"], "task")
+    for task in (values.get("tasks") or "all").split(","):
+        choose(task.strip(), [*TASKS, "all"], "task")
     # a page without a scale is a user's own (own_texts): it knows more teachers and embedders, and checks them itself
     if "teacher" in values and "scale" in values:
         for teacher in commas(values["teacher"]) or (None,):
@@ -132,7 +127,7 @@ def read_parameters(namespace: dict[str, Any]) -> Parameters:
     if "scale" in values:
         one = values.get("embedder")
         for embedder in (*commas(values.get("embedders")), *([one] if one is not None else [])):
-            check_embedder(for_tasks(embedder)[0] if "teachers" in values else embedder)
+            check_embedder(for_tasks(embedder)[0] if {"teachers", "distilled"} & set(values) else embedder)
     if values.get("seeds") is not None and not 1 <= values["seeds"] <= 1000:
         raise InputError(f"seeds is {values['seeds']}: it must be a whole number from 1 to 1000.")
     parameters = Parameters(values)

@@ -1,20 +1,23 @@
 """Where the points are: what better features of the text buy, and what a better student of the same features buys.
 
-Every student meets every feature with the same tuning (see `arms`). Which student and which feature a step goes to is
-chosen on validation; what the step buys is told on the test rows.
+Every student meets every feature of every reader with the same tuning (see `arms`). Which student and which feature a
+step goes to is chosen on validation; what the step buys is told on the test rows.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qdllm_utils.config import FINE_TUNED_POOLINGS, FROZEN_POOLINGS, TASKS
+from qdcircuits.errors import InputError
+from qdllm_utils.config import FINE_TUNED_POOLINGS, FROZEN_POOLINGS, TASKS, knobs
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.comparison import Comparison, TeacherRun
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.statistics import LEAST_SEEDS, Difference, family_of
 from qdllm_utils.runs.store import Row, Store
-from qdllm_utils.runs.tuning import Arm, Outcome, answers_against, experiments_of, number_of_seeds, train
+from qdllm_utils.runs.tuning import Arm, Outcome, answers_against, number_of_seeds, tasks_of, train
+from qdllm_utils.show.tables import READERS
+from qdllm_utils.texts.sources import Source
 from qdllm_utils.texts.teacher_specs import adapter_of
 
 STUDENTS = ("quantum", "cosine", "mlp", "linear")
@@ -34,6 +37,7 @@ STEPS = {
     "frozen": "better frozen feature",
     "both": "another student on that",
     "fine_tuned": "fine-tuned feature",
+    "reader": "another reader of the text",
 }
 
 
@@ -48,17 +52,24 @@ class Step:
 
 @dataclass(frozen=True)
 class Panel:
-    """One task and teacher. grid: {feature: {student: outcome}}, tuned; published: the student at preset paper.
+    """One task, teacher and reader. grid: {feature: {student: outcome}}, tuned; published: the student at preset paper.
 
-    absent: {feature: why it is not in the grid}. steps: by name; `fine_tuned` only where the grid has such a feature.
+    absent: {feature: why it is not in the grid}. steps: by name; `fine_tuned` only where the grid has such a feature,
+    `reader` only where another reader of the task came before.
     """
 
-    title: str
+    task: str
+    reader: str
     teacher: Row
     published: Outcome
     grid: dict[str, dict[str, Outcome]]
     absent: dict[str, str]
     steps: dict[str, Step]
+
+    @property
+    def title(self) -> str:
+        """Task, reader and teacher in words."""
+        return f"{TASKS[self.task].title}, read by {self.reader}, teacher {self.teacher.result['name']}"
 
 
 @dataclass(frozen=True)
@@ -77,30 +88,53 @@ class Features:
 
 
 def run(parameters: Parameters) -> Features:
-    """Every task and teacher asked for; what the store lacks is trained."""
+    """Every task, teacher and reader asked for; what the store lacks is trained."""
+    check_distilled(parameters)
     store = Store(refresh=parameters.refresh)
-    seeds = number_of_seeds(parameters)
-    panels, runs = [], []
-    tuned = experiments_of(parameters, ("tuned",), store)
-    for (_, fair), (_, paper) in zip(tuned, experiments_of(parameters, ("paper",), store), strict=True):
-        panel = measure(fair, paper, seeds, fair.source.task in parameters.tasks_in("distilled"))
-        panels.append(panel)
-        rows: dict[str, list[Row]] = {"published": panel.published.rows}
-        for feature, outcomes in panel.grid.items():
-            rows |= {f"{feature}, {student}": outcome.rows for student, outcome in outcomes.items()}
-        runs.append(TeacherRun(fair.teacher, panel.teacher, rows))
-    source = tuned[0][1].source
+    panels: list[Panel] = []
+    runs = []
+    for task in tasks_of(parameters):
+        for teacher in parameters.teachers_of(task):
+            first: Panel | None = None
+            for reader in parameters.readers_of(task):
+                scale = replace(parameters.size, embedder=reader)
+                source = Source(task, scale, parameters.values.get("data_dir"))
+                fair, paper = (
+                    Experiment(source, scale, teacher, knobs(preset, epochs=parameters.values.get("epochs")), store)
+                    for preset in ("tuned", "paper")
+                )
+                distilled = not parameters.values.get("distilled") or reader in parameters.of_task("distilled", task)
+                panel = measure(fair, paper, number_of_seeds(parameters), distilled, first)
+                first = first or panel
+                panels.append(panel)
+                rows: dict[str, list[Row]] = {"published": panel.published.rows}
+                for feature, outcomes in panel.grid.items():
+                    rows |= {f"{feature}, {student}": outcome.rows for student, outcome in outcomes.items()}
+                runs.append(TeacherRun(teacher, panel.teacher, rows))
     return Features(parameters, panels, Comparison("Features", source.kind, None, parameters, runs, store))
 
 
-def measure(fair: Experiment, paper: Experiment, seeds: range, distilled: bool) -> Panel:
+def check_distilled(parameters: Parameters) -> None:
+    """Raise InputError where `distilled` names a reader that reads none of the tasks."""
+    for task in TASKS:
+        wrong = set(parameters.of_task("distilled", task)) - {
+            reader for each in tasks_of(parameters) for reader in parameters.readers_of(each)
+        }
+        if wrong:
+            raise InputError(
+                f"distilled names {', '.join(sorted(wrong))}, which reads none of the tasks: name embedders that do."
+            )
+
+
+def measure(fair: Experiment, paper: Experiment, seeds: range, distilled: bool, first: Panel | None) -> Panel:
     """One panel: the published student, then every student on every feature that there is.
 
     distilled: whether the embedder is fine-tuned by the teacher too, which takes far longer than all the rest.
+    first: the panel of the same task and teacher that another reader was asked for in first.
     """
     (published,) = train(paper, [Arm("quantum")], seeds, "paper").values()
     teacher = fair.teacher_row(arrays=True)
-    absent = {} if distilled else {"distilled": "not run on this task (parameter distilled)"}
+    absent = {} if distilled else {"distilled": "not run with this reader on this task (parameter distilled)"}
     if not adapter_of(teacher.arrays):
         absent["teacher"] = "not there: this teacher keeps no states"
     grid: dict[str, dict[str, Outcome]] = {}
@@ -109,12 +143,18 @@ def measure(fair: Experiment, paper: Experiment, seeds: range, distilled: bool) 
             on_feature = replace(fair, asked=replace(fair.asked, pooling=feature))
             outcomes = train(on_feature, [Arm(student) for student in STUDENTS], seeds, "tuned")
             grid[feature] = {arm.student: outcome for arm, outcome in outcomes.items()}
-    title = f"{TASKS[fair.source.task].title}, teacher {teacher.result['name']}"
-    return Panel(title, teacher, published, grid, absent, steps(published, grid, fair.test_labels()))
+    task, (reader, *_) = fair.source.task, READERS.get(fair.scale.embedder, fair.scale.embedder).split(",")
+    changes = steps(published, grid, fair.test_labels(), first)
+    return Panel(task, reader, teacher, published, grid, absent, changes)
 
 
-def steps(published: Outcome, grid: dict[str, dict[str, Outcome]], labels: np.ndarray) -> dict[str, Step]:
-    """From the published student onwards, one change at a time; together they are one family."""
+def steps(
+    published: Outcome, grid: dict[str, dict[str, Outcome]], labels: np.ndarray, first: Panel | None = None
+) -> dict[str, Step]:
+    """From the published student onwards, one change at a time; together they are one family.
+
+    first: of another reader; the last step leads from QD-LLM on its frozen feature to this reader's.
+    """
 
     def best(features: list[str]) -> str:
         return max(features, key=lambda feature: grid[feature]["quantum"].validation)
@@ -134,6 +174,9 @@ def steps(published: Outcome, grid: dict[str, dict[str, Outcome]], labels: np.nd
     }
     if fine_tuned:
         changes["fine_tuned"] = (frozen, chosen["quantum"], best(fine_tuned), grid[best(fine_tuned)]["quantum"])
+    if first:
+        feature = first.steps["frozen"].after
+        changes["reader"] = (f"{first.reader}, {feature}", first.grid[feature]["quantum"], frozen, chosen["quantum"])
     differences = family_of({name: answers_against(new, old, labels) for name, (_, old, _, new) in changes.items()})
     return {name: Step(before, after, differences[name]) for name, (before, _, after, _) in changes.items()}
 
@@ -155,7 +198,10 @@ def conclusion(panel: Panel) -> str:
         f"validation prefers {told('student')}, the frozen feature that validation prefers {told('frozen')}; on that "
         f"feature another student gives {told('both')}"
     )
-    sentence += f", and a fine-tuned feature {told('fine_tuned')}." if "fine_tuned" in panel.steps else "."
+    sentence += f", and a fine-tuned feature {told('fine_tuned')}" if "fine_tuned" in panel.steps else ""
+    if "reader" in panel.steps:
+        sentence += f". {panel.reader} in place of {panel.steps['reader'].before} gives QD-LLM {told('reader')}"
+    sentence += "."
     seeds = len(panel.published.rows)
     if seeds < LEAST_SEEDS:
         return f"{sentence} Fewer than {LEAST_SEEDS} seeds tell nothing, whatever the difference."
@@ -168,15 +214,19 @@ def verdict(difference: Difference) -> str:
 
 
 def answer(features: Features) -> str:
-    """The page's claim: in how many panels a feature and a student are a certain gain for QD-LLM."""
+    """The page's claim: in how many panels a feature, a student and a reader are a certain gain for QD-LLM."""
 
-    def gains(name: str) -> int:
+    def gains(name: str) -> str:
+        """'2', or '2 of 3' where not every panel has the step."""
         found = [panel.steps[name].difference.verdict for panel in features.panels if name in panel.steps]
-        return found.count("ahead")
+        return f"{found.count('ahead')}" + (f" of {len(found)}" if len(found) < len(features.panels) else "")
 
     panels = len(features.panels)
+    several = len({panel.reader for panel in features.panels}) > 1
+    what = "pairs of a task and a reader" if several else f"task{'s' if panels > 1 else ''}"
+    reader = f"; another reader of the text is one in {gains('reader')}" if several else ""
     return (
-        f"Of {panels} task{'s' if panels > 1 else ''}, a better frozen feature is a certain gain in "
+        f"Of {panels} {what}, a better frozen feature is a certain gain in "
         f"{gains('frozen')}, a fine-tuned one on top of it in {gains('fine_tuned')}; another student is one on the "
-        f"released feature in {gains('student')}, on the better feature in {gains('both')}."
+        f"released feature in {gains('student')}, on the better feature in {gains('both')}{reader}."
     )

@@ -18,7 +18,7 @@ def features_conclusion(features: Features) -> HTML:
 
 
 def steps_table(features: Features) -> HTML:
-    """A group for each task: what each change buys."""
+    """A group for each task and reader: what each change buys."""
     columns = ("From", "To", "Difference, points", "p", "Verdict")
     body = []
     for panel in features.panels:
@@ -29,16 +29,17 @@ def steps_table(features: Features) -> HTML:
     seeds = len(features.panels[0].published.rows)
     _, *others = (outcome.title for outcome in features.panels[0].grid[RELEASED].values())
     notes = (
-        "Each line changes one thing. The first three lead to or from QD-LLM on the released feature, the last two "
-        "start from QD-LLM on the frozen feature of the third. What is changed to is chosen on validation (students: "
+        "Each line changes one thing. The first three lead to or from QD-LLM on the released feature, the next two "
+        "start from QD-LLM on the frozen feature of the third; another reader is QD-LLM on the frozen features of both "
+        "readers' third lines. What is changed to is chosen on validation (students: "
         f"{', '.join(others)}); the difference is one of test accuracies, paired over {seeds} seeds and all texts, "
-        "with its interval over both at 0.05 divided by the number of the task's lines."
+        "with its interval over both at 0.05 divided by the number of the group's lines."
     )
     return table(notes, ["", *columns], body, features.parameters.demo)
 
 
 def grid_table(features: Features) -> HTML:
-    """A group for each task: every feature, and the accuracy of every student on it."""
+    """A group for each task and reader: every feature, and the accuracy of every student on it."""
     columns = [outcome.title for outcome in features.panels[0].grid[RELEASED].values()]
     body = []
     for panel in features.panels:
@@ -69,19 +70,20 @@ def grid_table(features: Features) -> HTML:
 
 
 def accuracy_on_features(features: Features) -> Any:
-    """Test accuracy (mean and standard deviation over seeds) of every student on every feature, a panel a task.
+    """Test accuracy (mean and standard deviation over seeds) of every student on every feature, a panel a pair.
 
     The dotted line is QD-LLM at preset paper, the dashed one the teacher itself.
     """
     style()
-    columns = len(features.panels)
-    names = list(FEATURES)
-    figure, axes = plt.subplots(
-        1, columns, figsize=(4.2 + 3.2 * columns, 5.2), sharey=True, squeeze=False, layout="constrained"
-    )
+    names, columns = list(FEATURES), min(3, len(features.panels))
+    rows = -(-len(features.panels) // columns)
+    size = 4.2 + 3.2 * columns, 0.6 + 4.6 * rows
+    figure, axes = plt.subplots(rows, columns, figsize=size, sharey=True, squeeze=False, layout="constrained")
+    for axis in axes.flat[len(features.panels) :]:
+        axis.set_visible(False)
     looks = dict(zip(STUDENTS, zip("^oXs", sns.color_palette("colorblind"), strict=False), strict=True))
     shown: dict[str, Any] = {}
-    for axis, panel in zip(axes[0], features.panels, strict=True):
+    for axis, panel in zip(axes.flat, features.panels, strict=False):
         for feature, outcomes in panel.grid.items():
             for offset, (student, outcome) in enumerate(outcomes.items()):
                 marker, colour = looks[student]
@@ -93,7 +95,7 @@ def accuracy_on_features(features: Features) -> Any:
         centre, _ = spread(panel.published.accuracies)
         shown["QD-LLM, preset paper"] = axis.axvline(centre, linestyle=":", color="0.2")
         shown["the teacher itself"] = axis.axvline(panel.teacher.result["acc"], linestyle="--", color="0.35")
-        axis.set(title=panel.title.replace(", teacher", ",\nteacher"), xlabel="test accuracy")
+        axis.set(title=panel.title.replace(", ", ",\n"), xlabel="test accuracy")
         axis.set(yticks=range(len(names)), yticklabels=[FEATURES[name] for name in names])
         axis.grid(axis="y", visible=False)
     axes[0, 0].invert_yaxis()

@@ -24,7 +24,8 @@ def describe(identity: dict[str, Any]) -> dict[str, Any]:
 
     task: by the texts' fingerprint, 'other texts' for any that are not the authors'. teacher, embedder: the short name,
     or the hub's. preset: the one with the fewest other knobs; changes: those knobs, as 'alpha=0.0, layers=2', which
-    hold a tuned learning rate too, and what else is unusual: the share of the texts, the split, the teacher's rank.
+    hold a tuned learning rate too, and what else is unusual: the share of the texts, the split, the teacher's rank, the
+    share that it learnt from.
     """
     whole = identity.get("of", identity)
     own = whole if whole.get("kind") == "teacher" else whole.get("teacher")
@@ -35,6 +36,8 @@ def describe(identity: dict[str, Any]) -> dict[str, Any]:
     others += [f"split_seed={data['split_seed']}"] if data.get("split_seed") else []
     if own and own.get("rank") and own["rank"] != usual_rank(own["model"]):
         others.append(f"teacher_rank={own['rank']}")
+    if own and "share_learnt" in own:
+        others.append(f"teacher_share_learnt={own['share_learnt']}")
     if others:
         changes = ", ".join(filter(None, [changes, *others]))
     found = {

@@ -146,6 +146,7 @@ def arm_of(row: dict[str, Any], pooled: dict[tuple[str, str], str]) -> tuple[Arm
         return None
     changes = dict(change.split("=") for change in (row["changes"] or "").split(", ") if change)
     tried = changes.pop("learning_rate" if row["preset"] == "tuned" else "standardise", "")
+    changes.pop("teacher_share_learnt", None)  # what a teacher learnt from is its own, not a change of the preset
     if not (distilled := changes.get("alpha") != "0.0"):
         del changes["alpha"]  # any other weight is a change of the preset
     wanted = pooled.get((task, reader)) if row["preset"] == "tuned" or reader == "qwen" else None

@@ -139,12 +139,12 @@ def range_of(family: list[Difference]) -> tuple[float, float]:
 def forest(groups: dict[str, dict[str, Difference]], reference: str, demo: bool) -> Any:
     """A forest plot: paired differences in points of accuracy with 95% intervals, a panel for each group.
 
-    groups: {panel's title: {name: difference}}, the same names in each. Marker and colour tell the verdict. The
-    grey bar of a comparison holds what it could not have told from 0. All panels have one x-axis; a difference beyond
-    it is an arrow at its edge, with its value.
+    groups: {panel's title: {name: difference}}; a name that a group lacks is an empty line there.
+    Marker and colour tell the verdict. The grey bar of a comparison holds what it could not have told from 0. All
+    panels have one x-axis; a difference beyond it is an arrow at its edge, with its value.
     """
     style()
-    names = list(next(iter(groups.values())))
+    names = list(dict.fromkeys(name for group in groups.values() for name in group))
     columns = min(3, len(groups))
     rows = -(-len(groups) // columns)
     figure, axes = plt.subplots(
@@ -162,7 +162,8 @@ def forest(groups: dict[str, dict[str, Difference]], reference: str, demo: bool)
     for axis, (title, group) in zip(axes.flat, groups.items(), strict=False):
         axis.set_xlim(left, right)
         axis.axvline(0, color="0.35", linewidth=1)
-        for place, difference in enumerate(group.values()):
+        for name, difference in group.items():
+            place = names.index(name)
             marker, colour = VERDICT_STYLES[difference.verdict]
             unseen = difference.detectable
             if math.isfinite(unseen):

@@ -78,10 +78,20 @@ def teacher_name(run: TeacherRun) -> str:
     name = TEACHER_NAMES.get(run.name, run.teacher.result["name"])
     result = run.teacher.result
     twin = ", 1:1000 twin" if run.teacher.identity["pretraining_steps"] else ""
+    part = learnt_from(run.teacher)
     return (
-        f"{name}{twin}, {count(result['parameters'])} parameters; its own test accuracy "
+        f"{name}{twin}, {count(result['parameters'])} parameters{part and f', {part}'}; its own test accuracy "
         f"{result['acc']:.4f} (validation {result['validation']['acc']:.4f})"
     )
+
+
+def learnt_from(teacher: Row) -> str:
+    """`taught with 3,000 of 6,000 training texts` where a teacher did not learn from all of them, else ''."""
+    share = teacher.identity.get("share_learnt", 1)
+    if share == 1:
+        return ""
+    texts = teacher.result["rows"]["train"]
+    return f"taught with {round(share * texts):,} of {texts:,} training texts"
 
 
 def cell(numbers: list[float], metric: str, printed: str | None) -> HTML:

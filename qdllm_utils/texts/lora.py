@@ -41,7 +41,7 @@ from qdllm_utils.texts.resumption import (
     write_json,
 )
 from qdllm_utils.texts.teacher_specs import TeacherSpec
-from qdllm_utils.texts.teachers import TeacherOutput, classes_of
+from qdllm_utils.texts.teachers import TeacherOutput, classes_of, learnt
 
 CHECKPOINT_SECONDS = 180.0
 BACKWARD = (
@@ -63,6 +63,8 @@ def fine_tune_resumable(
 ) -> TeacherOutput:
     """Fine-tune the model in `source` on rows["train"], keep its best validation epoch, run it on all texts.
 
+    Of the training texts it learns from the spec's share_learnt. What the best epoch said of the validation texts is
+    kept and not computed again.
     labels: a class a text (N,), or class probabilities (N, C) to be learnt. AdamW without weight decay, gradients
     clipped at norm 1, a linear schedule with warm-up. Raises InputError where memory is short, where the loss or the
     logits are not finite, and where `checkpoint` holds another run or is in use.
@@ -74,11 +76,12 @@ def fine_tune_resumable(
         tokenizer, model = load_classifier(source, classes, names)
         model = with_adapter(spec, model).to(device())
         reader = Reader(tokenizer, texts, most_tokens(model.config, max_tokens))
-        train, validation, everything = rows["train"], rows["validation"], np.arange(len(texts))
+        train, validation = learnt(spec, rows["train"]), rows["validation"]
+        others = np.setdiff1d(np.arange(len(texts)), validation)
         state = State(model, spec, len(train), checkpoint / "state.pt", clock)
         state.load()
         work = [BACKWARD * reader.tokens(train), reader.tokens(validation)]
-        bar = Progress(spec.epochs * sum(work) + reader.tokens(everything))
+        bar = Progress(spec.epochs * sum(work) + reader.tokens(others))
 
         def logits(batch: Batch) -> torch.Tensor:
             """(B, C), without dropout."""
@@ -93,12 +96,14 @@ def fine_tune_resumable(
             if len(state.history) > epoch:
                 bar.skip(work[1])
                 continue
-            predicted = predict(validation, f"validation{epoch}").argmax(axis=1)
-            accuracy = float((predicted == classes_of(labels[validation])).mean())
+            predicted = predict(validation, f"validation{epoch}")
+            accuracy = float((predicted.argmax(axis=1) == classes_of(labels[validation])).mean())
             say(f"Epoch {epoch + 1} of {spec.epochs}: validation accuracy {accuracy:.4f}.")
-            state.end_epoch(accuracy)
+            state.end_epoch(accuracy, predicted)
         state.put(state.best_weights)
-        found = predict(everything, "all")
+        found = np.empty((len(texts), classes), np.float32)
+        found[validation] = state.best_validation.numpy()
+        found[others] = predict(others, "others")
         clock.tick()
         write_json(checkpoint / "summary.json", {"validation": state.history, "best_epoch": state.best, **clock.times})
     trained = sum(value.numel() for value in state.trained.values())
@@ -142,6 +147,7 @@ class State:
         self.step, self.best, self.saved = 0, 0, time.monotonic()
         self.history: list[float] = []
         self.best_weights: dict[str, torch.Tensor] = {}
+        self.best_validation = torch.empty(0)  # logits of the validation texts, (V, C)
 
     def learn(self, batch: Batch, labels: torch.Tensor) -> None:
         """One step of the optimiser on a batch; an InputError where the loss is not finite."""
@@ -159,12 +165,13 @@ class State:
         self.optimiser.zero_grad()
         self.step += 1
 
-    def end_epoch(self, accuracy: float) -> None:
-        """Note an epoch's validation accuracy, keep its weights where it is the best so far, and save."""
+    def end_epoch(self, accuracy: float, predicted: np.ndarray) -> None:
+        """Note an epoch's validation accuracy, keep its weights and logits where it is the best so far, and save."""
         self.history.append(accuracy)
         if accuracy > max(self.history[:-1], default=-1.0):
             self.best = len(self.history)
             self.best_weights = {name: value.detach().clone() for name, value in self.trained.items()}
+            self.best_validation = torch.tensor(predicted)
         self.save()
 
     def put(self, weights: dict[str, torch.Tensor]) -> None:
@@ -190,6 +197,7 @@ class State:
             "history": self.history,
             "best": self.best,
             "best_weights": self.best_weights,
+            "best_validation": self.best_validation,
         }
         whole(self.path, lambda file: torch.save(content, file))
         self.clock.tick()
@@ -210,7 +218,7 @@ class State:
                 "last bits of its logits will differ from an undisturbed run's."
             )
         self.step, self.history, self.best = content["step"], content["history"], content["best"]
-        self.best_weights = content["best_weights"]
+        self.best_weights, self.best_validation = content["best_weights"], content["best_validation"]
         self.put(content["trained"])
         self.optimiser.load_state_dict(content["optimiser"])
         self.schedule.load_state_dict(content["schedule"])

@@ -55,8 +55,9 @@ def fine_tune(
     """Fine-tune a model on rows["train"], keep its best validation epoch, merge, and run it on all texts.
 
     labels: a class a text (N,), or class probabilities (N, C) to be learnt by cross-entropy against them, which is
-    how an embedder learns from a teacher. names: of the classes, by which a checkpoint that was fine-tuned on them
-    keeps its head. max_tokens: what a text is cut to. save_to: a folder for the merged model and its tokeniser.
+    how an embedder learns from a teacher. Of the training texts it learns from the spec's share_learnt. names: of the
+    classes, by which a checkpoint that was fine-tuned on them keeps its head. max_tokens: what a text is cut to.
+    save_to: a folder for the merged model and its tokeniser.
     Raises InputError for a model that cannot be used and for losses or logits that are not finite.
     The model's memory is free again when this returns.
     """
@@ -98,7 +99,7 @@ def train_and_predict(
     trainer = checked_trainer()(
         model=peft_model,
         args=arguments,
-        train_dataset=[encoded[row] for row in rows["train"]],
+        train_dataset=[encoded[row] for row in learnt(spec, rows["train"])],
         eval_dataset=[encoded[row] for row in rows["validation"]],
         data_collator=DataCollatorWithPadding(tokenizer),
         compute_metrics=lambda pair: {"accuracy": float((pair[0].argmax(-1) == classes_of(pair[1])).mean())},
@@ -157,6 +158,12 @@ def encode(tokenizer: Any, texts: list[str], config: Any, max_tokens: int = MAX_
             "More than half of the texts' tokens are unknown to the model: choose one that reads their language."
         )
     return found
+
+
+def learnt(spec: TeacherSpec, train: np.ndarray) -> np.ndarray:
+    """The numbers of the training texts that the teacher learns from, in their order: the spec's share of them."""
+    drawn = np.random.default_rng(spec.seed).permutation(len(train))[: round(spec.share_learnt * len(train))]
+    return train if spec.share_learnt == 1 else train[np.sort(drawn)]
 
 
 def classes_of(labels: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from qdllm_utils.show import plots
 from tests.answers import LABELS, answers
 
 TITLES = dict(zip(STUDENTS, ("QD-LLM", "cos", "MLP", "probe"), strict=True))
-VALUES = {"scale": "cpu", "teacher": "minilm", "tasks": "hiding", "seeds": 10, "refresh": False}
+VALUES = {"scale": "cpu", "teacher": "minilm", "embedders": None, "tasks": "hiding", "seeds": 10, "refresh": False}
 NOISE = np.linspace(-0.005, 0.005, 10)
 
 
@@ -26,11 +26,11 @@ def outcome(title: str, accuracy: float, validation: float) -> Outcome:
     return Outcome(title, rows, {}, "0.01")
 
 
-def grid(without: tuple[str, ...] = ()) -> dict[str, dict[str, Outcome]]:
+def grid(without: tuple[str, ...] = (), more: float = 0.0) -> dict[str, dict[str, Outcome]]:
     """Validation prefers the MLP, `middle` and `teacher`; the test rows prefer the probe, `several` and `distilled`."""
     found = {}
     for feature in FEATURES:
-        gain = {"middle": 0.05, "several": 0.07, "distilled": 0.09, "teacher": 0.08}.get(feature, 0.0)
+        gain = more + {"middle": 0.05, "several": 0.07, "distilled": 0.09, "teacher": 0.08}.get(feature, 0.0)
         preferred = {"middle": 0.03, "teacher": 0.06, "distilled": 0.05}.get(feature, 0.0)
         if feature not in without:
             found[feature] = {
@@ -44,14 +44,18 @@ def grid(without: tuple[str, ...] = ()) -> dict[str, dict[str, Outcome]]:
     return found
 
 
-def page(without: tuple[str, ...] = ()) -> Features:
-    published = outcome("QD-LLM", 0.6, 0.5)
-    teacher = Row({"kind": "teacher", "pretraining_steps": 0}, {"name": "minilm", "acc": 0.7}, {})
-    made = grid(without)
+def panel_of(reader: str, without: tuple[str, ...] = (), gain: float = 0.0, first: Panel | None = None) -> Panel:
+    published = outcome("QD-LLM", 0.6 + gain, 0.5)
+    teacher = Row({"kind": "teacher", "pretraining_steps": 0}, {"name": "MiniLM", "acc": 0.7}, {})
+    made = grid(without, gain)
     absent = dict.fromkeys(without, "not there")
-    panel = Panel("Hiding", teacher, published, made, absent, features.steps(published, made, LABELS))
+    return Panel("hiding", reader, teacher, published, made, absent, features.steps(published, made, LABELS, first))
+
+
+def page(without: tuple[str, ...] = (), *others: Panel) -> Features:
     parameters = Parameters(VALUES)
-    return Features(parameters, [panel], Comparison("", "authors", None, parameters, [], Store()))
+    comparison = Comparison("", "authors", None, parameters, [], Store())
+    return Features(parameters, [panel_of("MiniLM", without), *others], comparison)
 
 
 def test_each_step_goes_where_validation_points():
@@ -64,7 +68,30 @@ def test_each_step_goes_where_validation_points():
         ("middle", "teacher"),
     ]
     assert [step.difference.mean for step in steps.values()] == pytest.approx([0, 2, 5, 2, 3])
-    assert {step.difference.family for step in steps.values()} == {len(STEPS)}
+    assert {step.difference.family for step in steps.values()} == {len(STEPS) - 1}  # there is one reader
+
+
+def test_a_second_reader_is_held_against_the_first_on_the_features_that_validation_prefers():
+    first = panel_of("MiniLM")
+    second = panel_of("MPNet", without=("middle",), gain=0.04, first=first)
+    step = second.steps["reader"]
+    assert (step.before, step.after) == ("MiniLM, middle", "last")
+    assert step.difference.mean == pytest.approx(4 - 5) and "reader" not in first.steps
+    assert {each.difference.family for each in second.steps.values()} == {len(STEPS)}
+    shown = page((), second)
+    assert features.answer(shown) == (
+        "Of 2 pairs of a task and a reader, a better frozen feature is a certain gain in 1, a fine-tuned one on top of "
+        "it in 2; another student is one on the released feature in 2, on the better feature in 2; another reader of "
+        "the text is one in 0 of 1."
+    )
+    told = features.conclusions(shown)[1]
+    assert told.startswith("Hiding detection, read by MPNet, teacher MiniLM:")
+    assert "MPNet in place of MiniLM, middle gives QD-LLM -1.0 [" in told and "reader" in str(shown.groups())
+    forest = plots.forest(shown.groups(), "before", demo=False)
+    assert [label.get_text() for label in forest.axes[0].get_yticklabels()] == list(STEPS.values())
+    drawn = [sorted(line.get_ydata()[0] for line in axis.lines if len(line.get_xdata()) == 1) for axis in forest.axes]
+    assert [max(places) for places in drawn] == [len(STEPS) - 2, len(STEPS) - 1]
+    assert len(features_views.accuracy_on_features(shown).axes) == 2
 
 
 def test_a_teacher_without_states_leaves_its_feature_out_and_says_so():
@@ -73,25 +100,31 @@ def test_a_teacher_without_states_leaves_its_feature_out_and_says_so():
     assert "the teacher's own; not there" in str(features_views.grid_table(shown)).replace("&#x27;", "'")
 
 
-def test_only_on_the_tasks_named_the_embedder_is_fine_tuned(monkeypatch):
+def test_only_the_readers_named_are_fine_tuned_and_on_the_tasks_named(monkeypatch, refused):
     asked = {}
 
-    def measured(fair, paper, seeds, distilled):
-        asked[fair.source.task] = distilled
+    def measured(fair, paper, seeds, distilled, first):
+        assert fair.asked.scaling == "tanh" and paper.asked.scaling == "minmax"
+        assert (first is None) == (fair.scale.embedder == "minilm")
+        asked[fair.source.task, fair.scale.embedder] = distilled
         return page().panels[0]
 
     monkeypatch.setattr(features, "measure", measured)
-    features.run(Parameters(VALUES | {"tasks": "all", "distilled": "hiding, thematic"}))
-    assert asked == {"emotion": False, "hiding": True, "thematic": True}
-    features.run(Parameters(VALUES | {"tasks": "emotion", "distilled": None}))
-    assert asked["emotion"]
+    both = VALUES | {"tasks": "emotion, hiding", "embedders": "minilm, mpnet"}
+    features.run(Parameters(both | {"distilled": "minilm, mpnet@hiding"}))
+    assert {pair for pair, told in asked.items() if not told} == {("emotion", "mpnet")} and len(asked) == 4
+    features.run(Parameters(both | {"distilled": None}))
+    assert all(asked.values()) and len(asked) == 4
+    for wrong in ("bert", "mpnet@hidding", "hiding"):
+        with refused(f"distilled names {wrong}", "embedders"):
+            features.run(Parameters(both | {"distilled": f"minilm, {wrong}"}))
 
 
 def test_without_a_fine_tuned_feature_there_is_no_step_to_one():
     shown = page(without=("teacher", "distilled"))
     (panel,) = shown.panels
-    assert list(panel.steps) == [name for name in STEPS if name != "fine_tuned"]
-    assert {step.difference.family for step in panel.steps.values()} == {len(STEPS) - 1}
+    assert list(panel.steps) == [name for name in STEPS if name not in ("fine_tuned", "reader")]
+    assert {step.difference.family for step in panel.steps.values()} == {len(STEPS) - 2}
     (sentence,) = features.conclusions(shown)
     assert sentence.endswith("a gain).") and "fine-tuned" not in sentence
     assert "a fine-tuned one on top of it in 0" in features.answer(shown)
@@ -122,4 +155,4 @@ def test_the_tables_and_the_figures_show_every_feature_student_and_step():
     assert [label.get_text() for label in axis.get_yticklabels()] == list(FEATURES.values())
     assert len(axis.containers) == len(FEATURES) * len(STUDENTS)
     forest = plots.forest(shown.groups(), "before", shown.parameters.demo)
-    assert [label.get_text() for label in forest.axes[0].get_yticklabels()] == list(STEPS.values())
+    assert [label.get_text() for label in forest.axes[0].get_yticklabels()] == list(STEPS.values())[:-1]

@@ -14,7 +14,7 @@ from qdllm_utils.runs.jobs import BASELINES, ON_EMBEDDINGS, RELATED
 from qdllm_utils.runs.published import Published
 from qdllm_utils.runs.recompute import experiment_of
 from qdllm_utils.runs.store import PUBLISHED, Row, Store, key_of
-from qdllm_utils.texts.sources import Source
+from qdllm_utils.texts.sources import Source, authors_fingerprint
 
 
 def experiment(task: str, preset: str, data_dir: str | None = None, **changes) -> Experiment:
@@ -52,6 +52,18 @@ def test_the_key_of_every_published_run_comes_from_what_it_says_in_words():
         assert key_of(found) == key, row["key"]
         checked += 1
     assert checked
+
+
+def test_a_teacher_of_a_share_says_so_and_a_share_of_all_is_not_in_the_key():
+    """Where a scale caps its texts, the billion-parameter teacher learns from half of the two larger corpora."""
+    told = {}
+    for task in TASKS:
+        for size in ("cpu", "paper"):
+            asked = Experiment(Source(task, SCALES[size], None), SCALES[size], "qwen", knobs("paper"), Store())
+            identity = {"kind": "teacher", "data": {"fingerprint": authors_fingerprint(TASKS[task])}}
+            told[task, size] = describe(identity | asked.teacher_spec.identity)["changes"]
+    half = {("emotion", "cpu"), ("thematic", "cpu")}
+    assert told == {key: "teacher_share_learnt=0.5" if key in half else None for key in told}
 
 
 def test_all_rows_in_the_book_are_whole_sorted_and_said_in_words():

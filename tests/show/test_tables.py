@@ -115,6 +115,19 @@ def test_a_teacher_that_the_paper_has_not_gets_no_value_of_the_paper(tmp_path):
     assert not any("paper" in cell for row in rows[2:7] for cell in row[1:])
 
 
+def test_a_teacher_that_learnt_from_a_part_of_the_texts_says_so(tmp_path):
+    whole = comparison(tmp_path, ("qwen",))
+    teacher = whole.runs[0].teacher
+    teacher = replace(
+        teacher,
+        identity=teacher.identity | {"share_learnt": 0.5},
+        result=teacher.result | {"rows": {"train": 6001, "validation": 2000, "test": 2000}},
+    )
+    part = replace(whole, runs=[replace(whole.runs[0], teacher=teacher)])
+    assert "taught with 3,000 of 6,001 training texts" in tables.compression_table(part)
+    assert "training texts" not in tables.compression_table(whole)
+
+
 def test_a_second_reader_is_a_line_of_its_own_without_the_papers_value(tmp_path):
     whole = comparison(tmp_path)
     lower = {"minilm": [fake_row("quantum", seed, acc - 0.2, 5_051) for seed, acc in enumerate(ACCURACIES)]}

@@ -14,7 +14,7 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
-from qdllm_utils.texts import lora, resumption, states, twins
+from qdllm_utils.texts import lora, resumption, states, teachers, twins
 from qdllm_utils.texts.sources import split
 from qdllm_utils.texts.teacher_specs import TeacherSpec
 
@@ -104,7 +104,7 @@ def test_a_run_killed_twice_ends_with_the_bits_of_an_undisturbed_one(tiny, tmp_p
 
     kill_when(start(killed), lambda: steps(killed) >= 14)  # in the second of three epochs of nine steps
     at_first = steps(killed)
-    kill_when(start(killed), lambda: (killed / "all-1.npy").is_file())  # in the last predictions
+    kill_when(start(killed), lambda: (killed / "others-1.npy").is_file())  # in the last predictions
     assert 14 <= at_first < 27 == steps(killed)
     last, undisturbed = start(killed), start(whole)
     last.join(120)
@@ -158,6 +158,31 @@ def test_probabilities_are_learnt_in_place_of_labels(tiny, tmp_path):
     probabilities = torch.softmax(torch.tensor(run(tiny, tmp_path, labels=targets).logits), dim=1).numpy()
     of_label = probabilities[np.arange(60), LABELS][ROWS["test"]]
     assert of_label.mean() == pytest.approx(0.2, abs=0.1)
+
+
+def test_a_teacher_of_a_share_learns_from_those_texts_alone(tiny, tmp_path):
+    half = replace(SPEC, share_learnt=0.5)
+    learnt = teachers.learnt(half, ROWS["train"])
+    assert len(learnt) == 18 and set(learnt) < set(ROWS["train"])
+    turned = LABELS.copy()
+    turned[np.setdiff1d(ROWS["train"], learnt)] ^= 1  # labels that it must not see
+    found = run(tiny, tmp_path / "true", half).logits
+    assert np.array_equal(found, run(tiny, tmp_path / "turned", half, turned).logits)
+    turned[learnt[:6]] ^= 1
+    assert not np.array_equal(found, run(tiny, tmp_path / "others", half, turned).logits)
+
+
+def test_the_validation_texts_have_the_logits_of_the_best_epochs_weights(tiny, tmp_path):
+    output = run(tiny, tmp_path, replace(SPEC, epochs=4, learning_rate=0.1))
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert state["best"] < 4, "the last epoch is the best: its weights are no proof"
+    tokenizer, model = lora.load_classifier(tiny, 2)
+    model = lora.with_adapter(SPEC, model).eval()
+    model.load_state_dict(state["best_weights"], strict=False)
+    for row in (ROWS["validation"][0], ROWS["train"][0], ROWS["test"][0]):
+        with torch.no_grad():
+            alone = model(**tokenizer(TEXTS[row], return_tensors="pt")).logits[0]
+        np.testing.assert_allclose(output.logits[row], alone.numpy(), atol=1e-4)
 
 
 def test_a_checkpoint_of_another_run_and_a_damaged_one_are_refused(refused, tiny, tmp_path):
