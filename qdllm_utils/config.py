@@ -3,7 +3,7 @@
 Nothing here imports a heavy library: a notebook checks its parameters before anything is computed.
 """
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from qdcircuits.errors import InputError, choose
@@ -48,6 +48,8 @@ class Scale:
     twins: the five LLMs as their 1:1000 twins.
     paper_sizes: the compression students in the paper's sizes, or small ones.
     pretraining_steps: optimiser steps of a twin on the task's text, batch 16.
+    seeds: of the students. baseline_seeds: {task: of the compression baselines}, where they are fewer, since on a CPU
+    one takes minutes to hours.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Scale:
     pretraining_steps: int
     seeds: int
     also_reads: tuple[str, ...] = ()
+    baseline_seeds: dict[str, int] = field(default_factory=dict)
 
 
 SCALES = {
@@ -75,6 +78,7 @@ SCALES = {
             pretraining_steps=400,
             seeds=5,
             also_reads=("minilm",),
+            baseline_seeds={"hiding": 3, "thematic": 1, "emotion": 1},
         ),
         Scale("paper", 0, 0, "bert", twins=False, paper_sizes=True, pretraining_steps=0, seeds=5),
     )

@@ -88,6 +88,11 @@ class Parameters:
         """The student seeds, 0, 1, ... ; as many as asked for, or the scale's number."""
         return range(self.values["seeds"] or self.size.seeds)
 
+    def baseline_seed_list(self, task: str) -> range:
+        """Seeds of the compression baselines on a task: as many as asked for, else of `seeds` what the scale allows."""
+        asked = self.values.get("baseline_seeds")
+        return range(asked) if asked else self.seed_list[: self.size.baseline_seeds.get(task)]
+
     def number(self, name: str, default: int) -> int:
         """How many splits or draws were asked for, else `default`; fewer than two have no spread."""
         asked = self.values[name]
@@ -128,8 +133,9 @@ def read_parameters(namespace: dict[str, Any]) -> Parameters:
         one = values.get("embedder")
         for embedder in (*commas(values.get("embedders")), *([one] if one is not None else [])):
             check_embedder(for_tasks(embedder)[0] if {"teachers", "distilled"} & set(values) else embedder)
-    if values.get("seeds") is not None and not 1 <= values["seeds"] <= 1000:
-        raise InputError(f"seeds is {values['seeds']}: it must be a whole number from 1 to 1000.")
+    for name in ("seeds", "baseline_seeds"):
+        if values.get(name) is not None and not 1 <= values[name] <= 1000:
+            raise InputError(f"{name} is {values[name]}: it must be a whole number from 1 to 1000.")
     parameters = Parameters(values)
     if values.get("preset") is not None and parameters.knobs.pooling == "teacher":
         check_states(parameters.teachers)

@@ -174,6 +174,23 @@ def test_a_number_of_splits_or_draws_has_a_spread(asked, refused):
         Parameters({"splits": asked}).number("splits", 20)
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"scale": "cpu", "seeds": 10}, [3, 1, 1]),
+        ({"scale": "cpu", "seeds": 2}, [2, 1, 1]),
+        ({"scale": "cpu", "seeds": 2, "baseline_seeds": 4}, [4, 4, 4]),
+        ({"scale": "demo", "seeds": None}, [2, 2, 2]),
+        ({"scale": "paper", "seeds": None, "baseline_seeds": None}, [5, 5, 5]),
+    ],
+)
+def test_on_a_cpu_the_compression_baselines_have_fewer_seeds(values, expected):
+    tasks = ("hiding", "thematic", "emotion")
+    assert [len(Parameters(values).baseline_seed_list(task)) for task in tasks] == expected
+    with pytest.raises(InputError, match="baseline_seeds is 0"):
+        read_parameters({"__annotations__": {"baseline_seeds": int}, "baseline_seeds": 0})
+
+
 def test_a_number_not_asked_for_is_the_pages_own():
     assert Parameters({"splits": None}).number("splits", 20) == 20
     assert Parameters({"splits": 3}).number("splits", 20) == 3

@@ -76,7 +76,8 @@ def compare(parameters: Parameters, task: Task, path: str | None = None) -> Comp
         try:
             if pretrained.looks_like_path(teacher):
                 pretrained.locate(teacher)
-            runs.append(run_of(Experiment(source, scale, teacher, parameters.knobs, store), parameters.seed_list))
+            experiment = Experiment(source, scale, teacher, parameters.knobs, store)
+            runs.append(run_of(experiment, parameters.seed_list, parameters.baseline_seed_list(task.name)))
         except InputError as error:
             store.say(f"Teacher {teacher}: {error}")
             errors[teacher] = error
@@ -86,11 +87,14 @@ def compare(parameters: Parameters, task: Task, path: str | None = None) -> Comp
     return Comparison(source.title, source.kind, None if path else task.name, parameters, runs, store, absent)
 
 
-def run_of(experiment: Experiment, seeds: range) -> TeacherRun:
-    """A teacher with its students; those with a run that failed are named, and said, and left out."""
+def run_of(experiment: Experiment, seeds: range, baseline_seeds: range) -> TeacherRun:
+    """A teacher with its students; those with a run that failed are named, and said, and left out.
+
+    seeds: of the quantum student; baseline_seeds: of the four others.
+    """
     failed: dict[str, str] = {}
     try:
-        students = experiment.student_rows(STUDENTS, seeds)
+        students = experiment.student_rows(STUDENTS, seeds, baseline_seeds)
     except FailedRuns as error:
         experiment.store.say(str(error))
         students, failed = error.whole, error.reasons

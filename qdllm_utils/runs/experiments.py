@@ -27,7 +27,8 @@ from qdllm_utils.texts.teacher_specs import (
     without_model,
 )
 
-STUDENTS = ("tinybert", "minillm", "distilbert", "pkd", "quantum")
+COMPRESSION = ("tinybert", "minillm", "distilbert", "pkd")
+STUDENTS = (*COMPRESSION, "quantum")
 SPLIT_SEED = 0
 # Raised when a change of the code changes results that no field of an identity shows.
 RECIPE = 1
@@ -211,15 +212,19 @@ class Experiment:
         tried = {name: validation_accuracy(self.embeddings(name), labels, self.parts()) for name in names}
         return {"tried": tried, "chosen": max(names, key=lambda name: tried[name])}, {}
 
-    def student_rows(self, students: tuple[str, ...], seeds: range) -> dict[str, list[Row]]:
+    def student_rows(
+        self, students: tuple[str, ...], seeds: range, baseline_seeds: range | None = None
+    ) -> dict[str, list[Row]]:
         """The rows of every student and seed, in the order of the seeds; missing ones are trained.
 
-        Raises FailedRuns, when all others are stored, for runs that failed.
+        baseline_seeds: of the compression baselines, where they are others than the quantum student's. Raises
+        FailedRuns, when all others are stored, for runs that failed.
         """
         rows: dict[tuple[str, int], Row] = {}
         missing: dict[str, list[int]] = {}
+        of = {student: baseline_seeds if student in COMPRESSION and baseline_seeds else seeds for student in students}
         for student in students:
-            for seed in seeds:
+            for seed in of[student]:
                 row = self.store.load(self.student_identity(student, seed))
                 if row is None:
                     missing.setdefault(student, []).append(seed)
@@ -233,9 +238,11 @@ class Experiment:
             made, failures = train_missing(self.store, self.jobs(missing))
             rows |= {(row.identity["student"], row.identity["seed"]): row for row in made.values()}
             if failures:
-                whole = [s for s in students if all((s, seed) in rows for seed in seeds)]
-                raise FailedRuns(failures, {student: [rows[student, seed] for seed in seeds] for student in whole})
-        return {student: [rows[student, seed] for seed in seeds] for student in students}
+                whole = [s for s in students if all((s, seed) in rows for seed in of[s])]
+                raise FailedRuns(
+                    failures, {student: [rows[student, seed] for seed in of[student]] for student in whole}
+                )
+        return {student: [rows[student, seed] for seed in of[student]] for student in students}
 
     def check_weights(self) -> None:
         """Fail at once, and not after hours, where pre-trained weights are out of reach."""

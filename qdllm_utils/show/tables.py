@@ -100,14 +100,14 @@ def cell(numbers: list[float], metric: str, printed: str | None) -> HTML:
     return html_table.cell(html_table.below(value, deviation), "" if printed is None else f"paper {printed}")
 
 
-def row_head(student: str, row: Row, reader: str, largest: int) -> HTML:
-    """The name of a student, what of its method is left out, its reader, its size and its share of the largest."""
+def row_head(student: str, row: Row, reader: str, largest: int, seeds: str) -> HTML:
+    """The name of a student, what of its method is left out, its reader, its size, its share of the largest, seeds."""
     from qdllm_utils.runs.jobs import BASELINES
 
     details = [BASELINES[student].note] if student in BASELINES else [f"reads {READERS.get(reader, reader)}"]
     parameters = row.result["parameters"]
     details.append(f"{row.result['size']}, {count(parameters)}, {parameters / largest:.2%} of the largest")
-    return html_table.below(STUDENT_NAMES[student], html_table.grey(*details))
+    return html_table.below(STUDENT_NAMES[student], html_table.grey(*details, seeds))
 
 
 def compression_table(comparison: Comparison) -> HTML:
@@ -116,7 +116,7 @@ def compression_table(comparison: Comparison) -> HTML:
     The quantum student has a line for each reader of the text; the paper's value stands beside the first.
     """
     reader = comparison.parameters.size.embedder
-    lines = []
+    lines, seeds = [], named_seeds(comparison)
     for run in comparison.runs:
         lines.append(group(teacher_name(run)))
         # beside a lone teacher that the paper has not stands the paper's mean over its five
@@ -131,16 +131,22 @@ def compression_table(comparison: Comparison) -> HTML:
                 printed = paper.compression(comparison.task, whose, student, metric) if reads == reader else None
                 numbers = [values(row)[metric] for row in rows]
                 cells.append(cell(numbers, metric, printed))
-            lines.append(html_table.line(row_head(student, rows[0], reads, largest), cells))
+            lines.append(html_table.line(row_head(student, rows[0], reads, largest, seeds.get(len(rows), "")), cells))
     lines += [failed(TEACHER_NAMES.get(name, shown_name(name)), why) for name, why in comparison.absent.items()]
     lines += overall(comparison) if len(comparison.runs) > 1 else []
     found = html_table.table(caption(comparison), ["", *METRICS.values()], lines, comparison.parameters.demo)
     return HTML(found, failed=comparison.failures) if comparison.failures else found
 
 
+def named_seeds(comparison: Comparison) -> dict[int, str]:
+    """{number of seeds: '10 seeds'}, where the lines of a table have different numbers of them; else {}."""
+    found = {len(rows) for run in comparison.runs for part in (run.students, run.others) for rows in part.values()}
+    return {number: f"{number} seed{'' if number == 1 else 's'}" for number in found} if len(found) > 1 else {}
+
+
 def overall(comparison: Comparison) -> list[HTML]:
     """The overall block: the mean over the teachers, seed by seed, and the parameter proportion."""
-    number = len(comparison.runs)
+    number, seeds = len(comparison.runs), named_seeds(comparison)
     students = [student for student in STUDENTS if all(student in run.students for run in comparison.runs)]
     largest = max((rows[0].result["parameters"] for rows in comparison.runs[0].students.values()), default=1)
     lines = [group(f"Overall, {number} teachers (paper: the mean of its five)")]
@@ -157,7 +163,8 @@ def overall(comparison: Comparison) -> list[HTML]:
             )
             printed = paper.compression(comparison.task, "overall", student, metric)
             cells.append(cell([mean(seed) for seed in per_seed], metric, printed))
-        lines.append(html_table.line(html_table.head(STUDENT_NAMES[student], share), cells))
+        own = seeds.get(len(comparison.runs[0].students[student]), "")
+        lines.append(html_table.line(html_table.head(STUDENT_NAMES[student], share, own), cells))
     return lines
 
 
@@ -200,7 +207,9 @@ def caption(comparison: Comparison) -> str:
     notes = [
         f"{comparison.title}: {OWN_DATA[comparison.source_kind]}, {first.teacher.result['cleaning']}.",
         f"Preset {parameters.preset}{changes}.",
-        f"Mean ± standard deviation over {seeds} student seeds on one split and one teacher."
+        "Mean ± standard deviation over the seeds that a line names (one has no spread), on one split and one teacher."
+        if named_seeds(comparison)
+        else f"Mean ± standard deviation over {seeds} student seeds on one split and one teacher."
         if seeds > 1
         else "One student seed: no spread.",
         states_used(comparison.runs),

@@ -57,7 +57,7 @@ def test_what_failed_is_told_by_student():
 def test_a_comparison_keeps_the_arms_that_are_whole(monkeypatch, tmp_path):
     whole = comparison(tmp_path, ("opt",)).runs[0]
 
-    def rows(self, students, seeds):
+    def rows(self, students, seeds, baseline_seeds=None):
         some = {name: whole.students[name] for name in students if name != "pkd"}
         raise missing.FailedRuns([Failed({"student": "pkd", "seed": 2}, "no memory")], some)
 
@@ -66,9 +66,9 @@ def test_a_comparison_keeps_the_arms_that_are_whole(monkeypatch, tmp_path):
     from tests.runs.test_experiments import experiment
 
     chosen = experiment()
-    run = comparing.run_of(replace(chosen, scale=replace(chosen.scale, also_reads=())), range(3))
+    run = comparing.run_of(replace(chosen, scale=replace(chosen.scale, also_reads=())), range(3), range(3))
     assert set(run.students) == set(experiments.STUDENTS) - {"pkd"} and run.failed == {"pkd": "seed 2: no memory"}
-    run = comparing.run_of(chosen, range(3))  # reading with MiniLM too, which fails alike here
+    run = comparing.run_of(chosen, range(3), range(3))  # reading with MiniLM too, which fails alike here
     assert set(run.failed) == {"pkd", "quantum reading with minilm"} and run.others == {}
 
 

@@ -79,6 +79,13 @@ def test_rows_in_the_store_are_found_without_data_weights_or_training(monkeypatc
     assert len(chosen.store.loaded) == 20 and not chosen.store.computed
 
 
+def test_the_baselines_may_have_fewer_seeds_than_the_student():
+    chosen = experiment()
+    fill(chosen, range(4))
+    rows = chosen.student_rows(STUDENTS, range(4), range(2))
+    assert [len(rows[student]) for student in STUDENTS] == [2, 2, 2, 2, 4] and list(rows) == list(STUDENTS)
+
+
 def test_only_missing_rows_are_trained_and_each_is_saved_as_it_comes(monkeypatch):
     asked = {}
     chosen = experiment()

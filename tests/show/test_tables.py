@@ -107,6 +107,16 @@ def test_overall_is_the_mean_over_teachers_seed_by_seed(tmp_path):
     assert quantum[0] == "QD-LLM|0.09% of the largest (paper 0.02%)"
 
 
+def test_a_table_whose_lines_have_different_numbers_of_seeds_names_them(tmp_path):
+    even = comparison(tmp_path, ("opt", "llama2"))
+    assert "seed" not in " ".join(row[0] for row in cells(tables.compression_table(even)))
+    runs = [replace(run, students=run.students | {"pkd": run.students["pkd"][:1]}) for run in even.runs]
+    rows = cells(shown := tables.compression_table(replace(even, runs=runs)))
+    named = {row[0].split("|")[0]: row[0].split("|")[-1] for row in rows if len(row) > 1 and "|" in row[0]}
+    assert {"PKD": "1 seed", "QD-LLM": f"{len(ACCURACIES)} seeds"}.items() <= named.items()
+    assert sum("1 seed" in row[0].split("|") for row in rows) == 3 and "the seeds that a line names" in shown
+
+
 def test_a_teacher_that_the_paper_has_not_gets_no_value_of_the_paper(tmp_path):
     rows = cells(tables.compression_table(comparison(tmp_path, ("minilm",))))
     assert len(rows) == 7 and all("|paper 0" in cell for row in rows[2:7] for cell in row[1:5])
