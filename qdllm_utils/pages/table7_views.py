@@ -20,8 +20,8 @@ from qdllm_utils.show.verdicts import (
     Verdict,
     few,
     judge,
+    others_taught,
     overall_status,
-    stand_ins,
     tally,
 )
 from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
@@ -129,8 +129,9 @@ def loss_verdict(ablation: Ablation) -> Verdict:
     claim = "beside the full loss, " + ", ".join(parts) + "; in the paper all three are below it"
     if set(ablation.names) != set(PAPER_TEACHERS) or ablation.parameters.size.twins:
         told = "; ".join(f"{', '.join(losses)} alone {word} the full loss" for word, losses in places.items())
-        short = f"with {few(ablation.names)} for the five LLMs: {told}; in the paper all three are below it."
-        return Verdict(UNTRIED, f"{stand_ins(ablation.names)}; {claim}.", short)
+        whose = ablation.names, ablation.parameters.size.twins
+        short = f"with {few(*whose)} for the five LLMs: {told}; in the paper all three are below it."
+        return Verdict(UNTRIED, f"{others_taught(*whose)}; {claim}.", short)
     statuses = [
         judge(ablation.values(name, m), paper.loss(name, m) or "")
         for name in ("ce", "kl", "js", "all")
@@ -222,7 +223,11 @@ def teacher_verdict(ablation: Ablation) -> Verdict:
     everywhere = [name for name in ablation.names if all(name in ablation.names_of(task) for task in ablation.tasks)]
     real = [] if ablation.parameters.size.twins else [name for name in everywhere if name in PAPER_TEACHERS]
     if len(real) < 2 or len(ablation.tasks) < len(TASKS):
-        return Verdict(UNTRIED, f"{stand_ins(ablation.names)}. {steps(ablation)}", short_steps(ablation))
+        return Verdict(
+            UNTRIED,
+            f"{others_taught(ablation.names, ablation.parameters.size.twins)}. {steps(ablation)}",
+            short_steps(ablation),
+        )
     scores = {name: mean(ablation.values("all", "acc", None, [name])) for name in real}
     statuses = [
         judge(ablation.values("all", metric, [task], [name]), paper.teacher(task, name, metric) or "")

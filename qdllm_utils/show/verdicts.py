@@ -2,7 +2,7 @@
 
 A printed value is *reproduced* where our mean is the printed number to its last digit, *within interval* where
 the 95% interval of our mean over student seeds (Student's t) holds it, else *not reproduced*. It is *not
-attempted* where what was run is not what the paper ran: generated texts, or stand-ins for the teachers.
+attempted* where what was run is not what the paper ran: generated texts, or other teachers.
 """
 
 import html
@@ -73,15 +73,16 @@ def overall_status(statuses: list[str]) -> str:
     return WITHIN if statuses.count(NOT) <= 0.05 * len(statuses) else NOT
 
 
-def stand_ins(names: list[str]) -> str:
+def others_taught(names: list[str], twins: bool) -> str:
     """Why printed values of the paper's teachers cannot be reproduced with these."""
-    shown = ", ".join(TEACHER_NAMES.get(name, name) for name in names)
-    return f"the printed values belong to five LLMs, which need the scale paper, and stand-ins ran here ({shown})"
+    return f"the printed values belong to five LLMs, which need the scale paper; here {few(names, twins)} taught"
 
 
-def few(names: list[str]) -> str:
-    """'MiniLM', 'MiniLM and MPNet', 'MiniLM, MPNet and Qwen'."""
-    *before, last = (TEACHER_NAMES.get(name, name) for name in names)
+def few(names: list[str], twins: bool) -> str:
+    """'MiniLM', 'MiniLM and MPNet', 'a twin of OPT-6.7B, MPNet and Qwen'; twins: of the paper's, twins taught."""
+    *before, last = (
+        f"{'a twin of ' if twins and name in PAPER_TEACHERS else ''}{TEACHER_NAMES.get(name, name)}" for name in names
+    )
     return f"{', '.join(before)} and {last}" if before else last
 
 
@@ -127,10 +128,10 @@ def compression(comparison: Comparison) -> Verdict:
     if not real:
         status = UNTRIED
         order = "the same place" if place == papers_place else "another place"
-        names = [run.name for run in comparison.runs]
-        short = f"with {few(names)} for the five LLMs QD-LLM is {PLACES[place]} of five, in the paper "
+        names, twins = [run.name for run in comparison.runs], comparison.parameters.size.twins
+        short = f"with {few(names, twins)} for the five LLMs QD-LLM is {PLACES[place]} of five, in the paper "
         short += f"{PLACES[papers_place]}. {sure}"
-        return Verdict(status, f"{stand_ins(names)}; with them {claim}, {order}. {sure}", short)
+        return Verdict(status, f"{others_taught(names, twins)}; with them {claim}, {order}. {sure}", short)
     statuses = [
         judge([row.result[metric] for row in run.students[student]], text)
         for run in real

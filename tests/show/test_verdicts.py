@@ -76,8 +76,8 @@ def test_the_papers_own_values_are_reproduced_with_its_own_teacher():
     ("given", "why"),
     [
         ({"teacher": "opt", "scale": "demo"}, "generated texts"),
-        ({"teacher": "minilm", "scale": "cpu"}, "stand-ins ran here (MiniLM); with them QD-LLM is first of five"),
-        ({"teacher": "opt", "scale": "cpu", "twin": True}, "stand-ins ran here (OPT-6.7B)"),
+        ({"teacher": "minilm", "scale": "cpu"}, "here MiniLM taught; with them QD-LLM is first of five"),
+        ({"teacher": "opt", "scale": "cpu", "twin": True}, "here a twin of OPT-6.7B taught"),
         ({"teacher": "opt", "scale": "cpu", "task": None}, "not the paper's texts"),
     ],
 )
