@@ -15,7 +15,6 @@ from qdcircuits.errors import InputError
 from qdllm_utils.runs.store import PUBLISHED
 from qdllm_utils.show import main_figure
 from qdllm_utils.show.frame import groups, rows
-from qdllm_utils.show.record import is_earlier
 
 FRAME = "frame"  # the tag of a cell that is there to be changed; the page has the same lines among its rows
 TRACE = """Each line is one number of this page: the mean over its seeds. Any row is computed again by its key; the rows
@@ -27,17 +26,9 @@ python -m qdllm_utils recompute {key}
 ```
 """
 
-EARLIER = """:::{note}
-This page was run with an earlier version: text, tables and rows are of then, the reader is MiniLM, the interval is over
-seeds only. The {doc}`protocol <../protocol>` lists what has changed since; {doc}`../rerun` has the command for it.
-:::"""
 
-
-def folded(notebook: dict[str, Any], page: str = "", earlier: bool = False) -> dict[str, Any]:
-    """The notebook as a page: outputs only, then the rows behind them and its code, folded.
-
-    earlier: whether the page is of an earlier version, which it says below its verdict.
-    """
+def folded(notebook: dict[str, Any], page: str = "") -> dict[str, Any]:
+    """The notebook as a page: outputs only, then the rows behind them and its code, folded."""
     cells, code = [], []
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
@@ -47,8 +38,6 @@ def folded(notebook: dict[str, Any], page: str = "", earlier: bool = False) -> d
                 continue
             cell = cell | {"metadata": cell["metadata"] | {"tags": [*tags, "remove-input"]}}
         cells.append(cell)
-        if earlier and "qd-verdict" in json.dumps(cell.get("outputs", [])):
-            cells.append({"cell_type": "markdown", "id": "an-earlier-version", "metadata": {}, "source": EARLIER})
     listing = "\n\n".join(text for text in code if text)
     if page == "headline":
         text = main_figure.place("../")
@@ -92,9 +81,7 @@ def trace(page: str) -> str:
 def fold(app: Any, docname: str, source: list[str]) -> None:
     """Fold the code of an executed notebook as it is read."""
     if docname.startswith("executed/"):
-        record = Path(app.srcdir) / f"{docname}.json"
-        earlier = record.is_file() and is_earlier(json.loads(record.read_text(encoding="utf-8")))
-        source[0] = json.dumps(folded(json.loads(source[0]), docname.removeprefix("executed/"), earlier))
+        source[0] = json.dumps(folded(json.loads(source[0]), docname.removeprefix("executed/")))
 
 
 def write_csv(app: Any, error: Exception | None) -> None:

@@ -35,7 +35,6 @@ FIGURE = (
     "colour a reader of the text. Dotted: the teacher; the ring: the paper's QD-LLM. {doc}`The numbers "
     "<executed/headline>`.\n```"
 )
-EARLIER = " (run with an earlier version: the reader is MiniLM, the interval over seeds only)"
 QUESTIONS = {
     "What is it?": ("fig1", "fig2"),
     "Does it work?": ("headline", "splits", "table4", "table5", "table6", "fig4", "table7"),
@@ -120,11 +119,6 @@ def page(executed: Path) -> str:
     return HEAD + "\n".join(lines) + ending
 
 
-def is_earlier(record: dict[str, Any]) -> bool:
-    """Whether a page was run before records kept the keys of its rows, and has not been run again since."""
-    return "keys" not in record
-
-
 def findings(executed: Path) -> str:
     """The page of findings, in Markdown: of each page its first sentence, from the records of executed notebooks.
 
@@ -140,8 +134,7 @@ def findings(executed: Path) -> str:
         if shown:
             lines += [f"## {question}", ""]
         for name in shown:
-            earlier = EARLIER if is_earlier(records[name]) else ""
-            lines.append(f"* **{links[name]}**\\\n  {records[name]['findings'][0]}{earlier}")
+            lines.append(f"* **{links[name]}**\\\n  {records[name]['findings'][0]}")
         if shown:
             lines.append("")
     silent = [links[name] for name, row in records.items() if not row["findings"]]

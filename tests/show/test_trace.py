@@ -4,13 +4,12 @@ import json
 import re
 from pathlib import Path
 from statistics import mean
-from types import SimpleNamespace
 
 import pytest
 
 from qdllm_utils.runs import recompute
 from qdllm_utils.runs.store import Row, Store, key_of
-from qdllm_utils.show.book_extension import fold, folded, trace
+from qdllm_utils.show.book_extension import folded, trace
 from qdllm_utils.show.frame import groups, rows
 
 ROOT = Path(__file__).parents[2]
@@ -96,8 +95,8 @@ TRACED = [
     "designs",
     "fig4",
     "deviations",
+    "features",
 ]
-EARLIER = ["features"]  # its page has not been run again since the recipe of the students changed
 
 
 def shown(page: str) -> str:
@@ -121,21 +120,10 @@ def number_of(page: str) -> dict:
 
 def test_every_page_with_rows_is_in_the_referees_list():
     pages = {path.stem for path in (ROOT / "book" / "executed").glob("*.json") if trace(path.stem)}
-    assert pages == {*TRACED, *EARLIER}
+    assert pages == set(TRACED)
 
 
-@pytest.mark.parametrize("page", [*TRACED, *EARLIER])
-def test_a_page_of_an_earlier_version_says_so_below_its_verdict(page):
-    place = ROOT / "book" / "executed" / f"{page}.ipynb"
-    source = [place.read_text()]
-    fold(SimpleNamespace(srcdir=str(ROOT / "book")), f"executed/{page}", source)
-    cells = json.loads(source[0])["cells"]
-    shown = [number for number, cell in enumerate(cells) if "with an earlier version" in "".join(cell["source"])]
-    (verdict, *_) = [number for number, cell in enumerate(cells) if "qd-verdict" in str(cell.get("outputs"))]
-    assert shown == ([verdict + 1] if page in EARLIER else [])
-
-
-@pytest.mark.parametrize("page", [*TRACED, *EARLIER])
+@pytest.mark.parametrize("page", TRACED)
 def test_a_number_of_the_page_leads_to_its_rows(page):
     line = number_of(page)
     published = {one["key"]: one for one in lines()}
@@ -161,9 +149,3 @@ def test_the_key_leads_to_the_run_that_would_make_it_again(page, monkeypatch):
     key = number_of(page)["first_key"]
     assert "the same to the last bit" in recompute.recompute(key).sentence
     assert asked_for == [key]
-
-
-@pytest.mark.parametrize("page", EARLIER)
-def test_a_key_of_an_earlier_recipe_is_refused_with_what_to_do(page, refused):
-    with refused("earlier recipe", "commit"):
-        recompute.recompute(number_of(page)["first_key"])
