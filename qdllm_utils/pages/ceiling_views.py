@@ -10,7 +10,7 @@ from qdllm_utils.pages.ceiling import STUDENTS, TRUE, WEAK, Ceiling
 from qdllm_utils.runs.statistics import PLACES
 from qdllm_utils.show import paper
 from qdllm_utils.show.html_table import HTML, cell, group, head, line, sentences, table
-from qdllm_utils.show.plots import style, watermark
+from qdllm_utils.show.plots import reach, style, watermark
 from qdllm_utils.show.tables import READERS, TEACHER_NAMES
 
 
@@ -111,7 +111,7 @@ def ceiling_figure(ceiling: Ceiling) -> Any:
                 shown[label] = upper.errorbar(
                     chosen["teacher_accuracy"],
                     chosen["accuracy"],
-                    yerr=[chosen["accuracy"] - chosen["low"], chosen["high"] - chosen["accuracy"]],
+                    yerr=reach(chosen["accuracy"], chosen["low"], chosen["high"]),
                     color=colours[reader],
                     marker=marker,
                     fillstyle=fill,
@@ -126,7 +126,7 @@ def ceiling_figure(ceiling: Ceiling) -> Any:
                 lower.errorbar(
                     found.at,
                     middle,
-                    yerr=[[middle - low], [high - middle]],
+                    yerr=reach(middle, low, high),
                     color=colours[reader],
                     marker=marker,
                     fillstyle="none",

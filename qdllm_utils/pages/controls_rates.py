@@ -18,7 +18,7 @@ from qdllm_utils.runs.store import Row
 from qdllm_utils.runs.tuning import LEARNING_RATES, TUNING_SEEDS, Arm, experiments_of, number_of_seeds, rows_of
 from qdllm_utils.show import origin
 from qdllm_utils.show.html_table import HTML, cell, head, line, sentences, table
-from qdllm_utils.show.plots import style, watermark
+from qdllm_utils.show.plots import reach, style, watermark
 
 ARMS = ("quantum", "cosine", "linear", "mlp")
 PAPER_RATES = (0.001, 0.003, 0.01, 0.03, PRESETS["paper"].learning_rate, 0.1)
@@ -114,7 +114,7 @@ def rates_figure(controls: Controls, tried: Rates) -> Any:
                 axis.errorbar(
                     found.index,
                     found["mean"],
-                    yerr=[found["mean"] - found["min"], found["max"] - found["mean"]],
+                    yerr=reach(found["mean"], found["min"], found["max"]),
                     color=colours[name],
                     marker=marker,
                     capsize=3,

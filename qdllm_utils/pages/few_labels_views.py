@@ -9,7 +9,7 @@ from qdllm_utils.config import TASKS
 from qdllm_utils.pages.few_labels import STUDENTS, Few
 from qdllm_utils.runs.statistics import Difference
 from qdllm_utils.show.html_table import HTML, cell, group, head, line, sentences, table
-from qdllm_utils.show.plots import style, watermark
+from qdllm_utils.show.plots import reach, style, watermark
 from qdllm_utils.show.tables import READERS
 
 TEACHER = "teacher"
@@ -115,7 +115,7 @@ def few_labels_figure(few: Few) -> Any:
             axis.errorbar(
                 part["labelled"] * (1 + 0.02 * (place - 3)),  # side by side
                 part["accuracy"],
-                yerr=[part["accuracy"] - part["low"], part["high"] - part["accuracy"]],
+                yerr=reach(part["accuracy"], part["low"], part["high"]),
                 color="0.35" if name == TEACHER else colours[student],
                 linestyle={"alone": "--", "taught": "-"}.get(how, ":"),
                 marker={"quantum": "o", "cosine": "s", "linear": "^"}.get(student, "D"),

@@ -11,7 +11,7 @@ from qdllm_utils.pages.headline import PROBE, STUDENTS, TUNED, Headline, Ladder
 from qdllm_utils.runs.statistics import PLACES, Difference
 from qdllm_utils.show import paper
 from qdllm_utils.show.html_table import HTML, group, plain_line, sentences, table
-from qdllm_utils.show.plots import style, watermark
+from qdllm_utils.show.plots import reach, style, watermark
 from qdllm_utils.show.tables import READERS, TEACHER_NAMES, learnt_from
 
 
@@ -183,7 +183,7 @@ def accuracies_figure(headline: Headline) -> Any:
         for shift, reader in enumerate(readers):
             part = frame[(frame["task"] == task) & (frame["reader"] == reader)]
             places = np.array([names.index(name) for name in part["student"]]) + 0.22 * (shift - (len(readers) - 1) / 2)
-            errors = [part["accuracy"] - part["low"], part["high"] - part["accuracy"]]
+            errors = reach(part["accuracy"], part["low"], part["high"])
             shown[READERS.get(reader, reader)] = axis.errorbar(
                 part["accuracy"], places, xerr=errors, fmt="o^sD"[shift], color=colours[reader], capsize=3
             )

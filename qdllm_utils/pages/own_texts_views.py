@@ -77,12 +77,14 @@ def against(axis: Any, frame: Any, column: str, label: str) -> None:
     """Test accuracy with its interval against a cost, a mark for each model; filled: the recommended one."""
     import seaborn as sns
 
+    from qdllm_utils.show import plots
+
     colours = sns.color_palette("husl", len(frame))
     for colour, row in zip(colours, frame.sort_values("name").itertuples(), strict=True):
         axis.errorbar(
             getattr(row, column),
             row.accuracy,
-            yerr=[[row.accuracy - row.low], [row.high - row.accuracy]],
+            yerr=plots.reach(row.accuracy, row.low, row.high),
             marker="o",
             markersize=10 if row.recommended else 7,
             markerfacecolor=colour if row.recommended else "none",

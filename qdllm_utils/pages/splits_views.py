@@ -10,7 +10,7 @@ from qdllm_utils.config import TASKS
 from qdllm_utils.pages.splits import STUDENTS, Splits, reference
 from qdllm_utils.show import paper
 from qdllm_utils.show.html_table import HTML, cell, group, head, line, sentences, table
-from qdllm_utils.show.plots import style, watermark
+from qdllm_utils.show.plots import reach, style, watermark
 from qdllm_utils.show.tables import READERS
 
 WORDS = {"ahead": "ahead of", "behind": "behind", "inconclusive": "not to be told from"}
@@ -134,7 +134,7 @@ def splits_figure(found: Splits) -> Any:
                 axis.errorbar(
                     difference.mean,
                     place + shift,
-                    xerr=[[difference.mean - difference.low], [difference.high - difference.mean]],
+                    xerr=reach(difference.mean, difference.low, difference.high),
                     color=colours[reader],
                     marker="D",
                     markeredgecolor="0.1",

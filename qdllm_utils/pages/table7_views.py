@@ -88,11 +88,10 @@ def loss_figure(ablation: Ablation) -> Any:
             found = difference(ablation, name, [task])
             height = row + 0.22 * (number - 1)
             axis.plot(found.values, [height] * len(found.values), "o", color=colour, alpha=0.45, markersize=4)
-            bar = [[found.mean - found.low], [found.high - found.mean]]
             axis.errorbar(
                 found.mean,
                 height,
-                xerr=bar,
+                xerr=plots.reach(found.mean, found.low, found.high),
                 fmt="|",
                 color=colour,
                 capsize=3,

@@ -37,6 +37,14 @@ def style() -> None:
     )
 
 
+def reach(middle: Any, low: Any, high: Any) -> Any:
+    """The two lengths of error bars from `middle` to `low` and `high`, (2, N) for numbers or arrays (N,).
+
+    None is negative: a mean of equal numbers can lie a last bit beyond them, which matplotlib refuses.
+    """
+    return np.clip([np.atleast_1d(middle - low), np.atleast_1d(high - middle)], 0, None)
+
+
 def watermark(figure: Any) -> None:
     """'demo' across a figure that shows no result."""
     figure.text(0.5, 0.5, "demo", fontsize=70, color="0.5", alpha=0.18, ha="center", va="center", rotation=25)
@@ -169,11 +177,12 @@ def forest(groups: dict[str, dict[str, Difference]], reference: str, demo: bool)
             if math.isfinite(unseen):
                 bar = axis.barh(place, 2 * unseen, left=-unseen, height=0.7, color="0.5", alpha=0.18, linewidth=0)
                 shown["not detectable"] = bar
-            low, high = difference.mean - difference.low, difference.high - difference.mean
             shown[difference.verdict] = axis.errorbar(
                 difference.mean,
                 place,
-                xerr=[[max(0.0, low)], [max(0.0, high)]] if low == low else None,
+                xerr=reach(difference.mean, difference.low, difference.high)
+                if difference.low == difference.low
+                else None,
                 marker=marker,
                 color=sns.color_palette("colorblind")[colour],
                 capsize=3,

@@ -28,6 +28,15 @@ def test_an_arm_at_chance_is_named_with_its_rate_and_its_teacher():
     ]
 
 
+def test_three_seeds_of_one_accuracy_are_drawn_although_their_mean_lies_a_last_bit_beyond_them():
+    value = 535 / 1600
+    assert 100 * pd.Series([value] * 3).groupby([0, 0, 0]).mean()[0] < 100 * value, "another value is needed"
+    frame = pd.DataFrame([line for arm in controls_rates.ARMS for line in lines(arm, 0.06, *[value] * 3)])
+    controls = SimpleNamespace(parameters=SimpleNamespace(demo=False))
+    (axis,) = controls_rates.rates_figure(controls, controls_rates.Rates(frame, [])).axes
+    assert len(axis.containers) == len(controls_rates.ARMS)
+
+
 def test_a_verdict_that_the_texts_change_is_listed_with_both_intervals():
     generator = np.random.default_rng(0)
     texts = generator.normal(0, 30, (1, 100))  # the texts differ, the seeds hardly: only seeds alone would tell
