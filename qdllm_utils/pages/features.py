@@ -134,7 +134,7 @@ def measure(fair: Experiment, paper: Experiment, seeds: range, distilled: bool, 
     """
     (published,) = train(paper, [Arm("quantum")], seeds, "paper").values()
     teacher = fair.teacher_row(arrays=True)
-    absent = {} if distilled else {"distilled": "not run with this reader on this task (parameter distilled)"}
+    absent = {} if distilled else {"distilled": "not run (parameter distilled)"}
     if not adapter_of(teacher.arrays):
         absent["teacher"] = "not there: this teacher keeps no states"
     grid: dict[str, dict[str, Outcome]] = {}

@@ -1,5 +1,6 @@
 """The tables, the sentences and the figure of the page on features."""
 
+import math
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -8,13 +9,23 @@ import seaborn as sns
 from qdllm_utils.pages.features import FEATURES, RELEASED, STEPS, STUDENTS, Features, answer, conclusions, verdict
 from qdllm_utils.runs.tuning import LEARNING_RATES
 from qdllm_utils.show.html_table import HTML, below, grey, group, plain_line, sentences, table
-from qdllm_utils.show.plots import style, watermark
+from qdllm_utils.show.plots import forest, style, watermark
 from qdllm_utils.show.tables import OWN_DATA, count, difference_cells, measured, spread
 
 
-def features_conclusion(features: Features) -> HTML:
-    """The sentences, computed from the rows."""
-    return sentences([answer(features), *conclusions(features)], features.parameters.demo)
+def features_answer(features: Features) -> HTML:
+    """The page's claim, computed from the rows."""
+    return sentences([answer(features)], features.parameters.demo)
+
+
+def features_conclusions(features: Features) -> HTML:
+    """What each change buys, a sentence or two a task and reader."""
+    return sentences(conclusions(features), features.parameters.demo)
+
+
+def steps_forest(features: Features) -> Any:
+    """What each change buys, a panel a task and reader; the axis holds all of it, for the far ones are the point."""
+    return forest(features.groups(), "before", features.parameters.demo, far=math.inf)
 
 
 def steps_table(features: Features) -> HTML:
@@ -75,7 +86,7 @@ def accuracy_on_features(features: Features) -> Any:
     The dotted line is QD-LLM at preset paper, the dashed one the teacher itself.
     """
     style()
-    names, columns = list(FEATURES), min(3, len(features.panels))
+    names, columns = list(FEATURES), 2 if len(features.panels) == 4 else min(3, len(features.panels))
     rows = -(-len(features.panels) // columns)
     size = 4.2 + 3.2 * columns, 0.6 + 4.6 * rows
     figure, axes = plt.subplots(rows, columns, figsize=size, sharey=True, squeeze=False, layout="constrained")

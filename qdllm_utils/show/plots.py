@@ -134,17 +134,17 @@ VERDICT_STYLES = {"ahead": ("o", 0), "behind": ("s", 1), "inconclusive": ("D", 7
 FAR = 2.0  # a comparison that reaches this many times as far as three quarters of its family is not fitted in
 
 
-def range_of(family: list[Difference]) -> tuple[float, float]:
-    """Both ends of the x-axis, in points, of a family of forests: 0 and all intervals but those that reach FAR."""
+def range_of(family: list[Difference], far: float = FAR) -> tuple[float, float]:
+    """Both ends of the x-axis, in points, of a family of forests: 0 and all intervals but those that reach `far`."""
     ends = np.nan_to_num([(one.low, one.mean, one.high) for one in family])
     reach = np.abs(ends).max(axis=1)
-    kept = ends[reach <= FAR * np.quantile(reach, 0.75)]
+    kept = ends[reach <= far * np.quantile(reach, 0.75)]
     low, high = min(0.0, float(kept.min())), max(0.0, float(kept.max()))
     room = 0.06 * (high - low) or 1.0
     return low - room, high + room
 
 
-def forest(groups: dict[str, dict[str, Difference]], reference: str, demo: bool) -> Any:
+def forest(groups: dict[str, dict[str, Difference]], reference: str, demo: bool, far: float = FAR) -> Any:
     """A forest plot: paired differences in points of accuracy with 95% intervals, a panel for each group.
 
     groups: {panel's title: {name: difference}}; a name that a group lacks is an empty line there.
@@ -153,7 +153,7 @@ def forest(groups: dict[str, dict[str, Difference]], reference: str, demo: bool)
     """
     style()
     names = list(dict.fromkeys(name for group in groups.values() for name in group))
-    columns = min(3, len(groups))
+    columns = 2 if len(groups) == 4 else min(3, len(groups))
     rows = -(-len(groups) // columns)
     figure, axes = plt.subplots(
         rows,
@@ -166,7 +166,7 @@ def forest(groups: dict[str, dict[str, Difference]], reference: str, demo: bool)
     for axis in axes.flat[len(groups) :]:
         axis.set_visible(False)
     shown: dict[str, Any] = {}
-    left, right = range_of([difference for group in groups.values() for difference in group.values()])
+    left, right = range_of([difference for group in groups.values() for difference in group.values()], far)
     for axis, (title, group) in zip(axes.flat, groups.items(), strict=False):
         axis.set_xlim(left, right)
         axis.axvline(0, color="0.35", linewidth=1)

@@ -11,7 +11,6 @@ from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.comparison import Comparison
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.runs.tuning import Outcome
-from qdllm_utils.show import plots
 from tests.answers import LABELS, answers
 
 TITLES = dict(zip(STUDENTS, ("QD-LLM", "cos", "MLP", "probe"), strict=True))
@@ -87,10 +86,13 @@ def test_a_second_reader_is_held_against_the_first_on_the_features_that_validati
     told = features.conclusions(shown)[1]
     assert told.startswith("Hiding detection, read by MPNet, teacher MiniLM:")
     assert "MPNet in place of MiniLM, middle gives QD-LLM -1.0 [" in told and "reader" in str(shown.groups())
-    forest = plots.forest(shown.groups(), "before", demo=False)
+    forest = features_views.steps_forest(shown)
     assert [label.get_text() for label in forest.axes[0].get_yticklabels()] == list(STEPS.values())
     drawn = [sorted(line.get_ydata()[0] for line in axis.lines if len(line.get_xdata()) == 1) for axis in forest.axes]
     assert [max(places) for places in drawn] == [len(STEPS) - 2, len(STEPS) - 1]
+    left, right = forest.axes[0].get_xlim()  # nothing is beyond the axis
+    assert left < min(s.difference.low for p in shown.panels for s in p.steps.values())
+    assert right > max(s.difference.high for p in shown.panels for s in p.steps.values())
     assert len(features_views.accuracy_on_features(shown).axes) == 2
 
 
@@ -154,5 +156,5 @@ def test_the_tables_and_the_figures_show_every_feature_student_and_step():
     (axis,) = figure.axes
     assert [label.get_text() for label in axis.get_yticklabels()] == list(FEATURES.values())
     assert len(axis.containers) == len(FEATURES) * len(STUDENTS)
-    forest = plots.forest(shown.groups(), "before", shown.parameters.demo)
+    forest = features_views.steps_forest(shown)
     assert [label.get_text() for label in forest.axes[0].get_yticklabels()] == list(STEPS.values())[:-1]
