@@ -47,7 +47,7 @@ def test_a_family_without_far_comparisons_shows_every_interval():
 
 @pytest.mark.parametrize(("value", "marker"), [(-3.99, "<"), (3.99, ">")])
 def test_a_mean_that_the_edge_would_cut_is_an_arrow_at_its_own_edge(value, marker, monkeypatch):
-    monkeypatch.setattr(plots, "range_of", lambda family: (-4.0, 4.0))
+    monkeypatch.setattr(plots, "range_of", lambda *_: (-4.0, 4.0))
     figure = plots.forest({"a": {"one": difference(value, 1.0)}}, "student", False)
     arrows = [line for line in figure.axes[0].lines if line.get_marker() in ("<", ">")]
     assert [(line.get_marker(), line.get_xdata()[0]) for line in arrows] == [(marker, 4.0 if value > 0 else -4.0)]
