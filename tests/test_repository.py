@@ -34,7 +34,7 @@ def texts() -> list[tuple[Path, str]]:
 def test_notebook_is_stripped_and_short(path):
     cells = json.loads(path.read_text())["cells"]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
-    assert 2 <= len(code) <= 10
+    assert 2 <= len(code) <= 9
     for cell in code:
         assert cell["outputs"] == [] and cell["execution_count"] is None
 

@@ -9,7 +9,7 @@ import seaborn as sns
 from qdllm_utils.pages.features import FEATURES, RELEASED, STEPS, STUDENTS, Features, answer, conclusions, verdict
 from qdllm_utils.runs.tuning import LEARNING_RATES
 from qdllm_utils.show.html_table import HTML, below, grey, group, plain_line, sentences, table
-from qdllm_utils.show.plots import forest, style, watermark
+from qdllm_utils.show.plots import forest, layout_of, style, watermark
 from qdllm_utils.show.tables import OWN_DATA, count, difference_cells, measured, spread
 
 
@@ -18,18 +18,13 @@ def features_answer(features: Features) -> HTML:
     return sentences([answer(features)], features.parameters.demo)
 
 
-def features_conclusions(features: Features) -> HTML:
-    """What each change buys, a sentence or two a task and reader."""
-    return sentences(conclusions(features), features.parameters.demo)
-
-
 def steps_forest(features: Features) -> Any:
     """What each change buys, a panel a task and reader; the axis holds all of it, for the far ones are the point."""
     return forest(features.groups(), "before", features.parameters.demo, far=math.inf)
 
 
 def steps_table(features: Features) -> HTML:
-    """A group for each task and reader: what each change buys."""
+    """What each change buys: a sentence or two a task and reader, then a table with a group for each."""
     columns = ("From", "To", "Difference, points", "p", "Verdict")
     body = []
     for panel in features.panels:
@@ -46,7 +41,8 @@ def steps_table(features: Features) -> HTML:
         f"{', '.join(others)}); the difference is one of test accuracies, paired over {seeds} seeds and all texts, "
         "with its interval over both at 0.05 divided by the number of the group's lines."
     )
-    return table(notes, ["", *columns], body, features.parameters.demo)
+    told = sentences(conclusions(features), features.parameters.demo)
+    return HTML(told + table(notes, ["", *columns], body, features.parameters.demo), **told.facts)
 
 
 def grid_table(features: Features) -> HTML:
@@ -86,8 +82,7 @@ def accuracy_on_features(features: Features) -> Any:
     The dotted line is QD-LLM at preset paper, the dashed one the teacher itself.
     """
     style()
-    names, columns = list(FEATURES), 2 if len(features.panels) == 4 else min(3, len(features.panels))
-    rows = -(-len(features.panels) // columns)
+    names, (rows, columns) = list(FEATURES), layout_of(len(features.panels))
     size = 4.2 + 3.2 * columns, 0.6 + 4.6 * rows
     figure, axes = plt.subplots(rows, columns, figsize=size, sharey=True, squeeze=False, layout="constrained")
     for axis in axes.flat[len(features.panels) :]:

@@ -17,7 +17,7 @@ from qdllm_utils.runs import reading
 from qdllm_utils.runs.missing import FailedRuns, train_missing
 from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.texts import pretrained
-from qdllm_utils.texts.sources import Source, split
+from qdllm_utils.texts.sources import Source, share_of, split
 from qdllm_utils.texts.teacher_specs import (
     TeacherSpec,
     adapter_of,
@@ -225,11 +225,10 @@ class Experiment:
         of = {student: baseline_seeds if student in COMPRESSION and baseline_seeds else seeds for student in students}
         for student in students:
             for seed in of[student]:
-                row = self.store.load(self.student_identity(student, seed))
-                if row is None:
-                    missing.setdefault(student, []).append(seed)
-                else:
+                if row := self.store.load(self.student_identity(student, seed)):
                     rows[student, seed] = row
+                else:
+                    missing.setdefault(student, []).append(seed)
         if missing:
             self.check_weights()
             for student, absent in missing.items():
@@ -238,10 +237,8 @@ class Experiment:
             made, failures = train_missing(self.store, self.jobs(missing))
             rows |= {(row.identity["student"], row.identity["seed"]): row for row in made.values()}
             if failures:
-                whole = [s for s in students if all((s, seed) in rows for seed in of[s])]
-                raise FailedRuns(
-                    failures, {student: [rows[student, seed] for seed in of[student]] for student in whole}
-                )
+                whole = [student for student in students if all((student, seed) in rows for seed in of[student])]
+                raise FailedRuns(failures, {student: [rows[student, s] for s in of[student]] for student in whole})
         return {student: [rows[student, seed] for seed in of[student]] for student in students}
 
     def check_weights(self) -> None:
@@ -256,10 +253,7 @@ class Experiment:
     def parts(self, train_share: float = 1.0) -> dict[str, np.ndarray]:
         """Row numbers of the training, validation and test texts; a smaller share of the first lies within a larger."""
         rows = split(self.source.corpus.labels, self.split_seed)
-        if train_share < 1:
-            kept = np.random.default_rng(SPLIT_SEED).permutation(len(rows["train"]))
-            rows["train"] = rows["train"][np.sort(kept[: round(train_share * len(kept))])]
-        return rows
+        return rows | {"train": share_of(rows["train"], train_share, SPLIT_SEED)}
 
     def seen(self, teacher: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """(labels (N,), row numbers of each part) as the students meet them; teacher: the arrays of its row.

@@ -37,6 +37,12 @@ def style() -> None:
     )
 
 
+def layout_of(panels: int) -> tuple[int, int]:
+    """Rows and columns of so many panels: at most three side by side, four as a square."""
+    columns = 2 if panels == 4 else min(3, panels)
+    return -(-panels // columns), columns
+
+
 def reach(middle: Any, low: Any, high: Any) -> Any:
     """The two lengths of error bars from `middle` to `low` and `high`, (2, N) for numbers or arrays (N,).
 
@@ -153,8 +159,7 @@ def forest(groups: dict[str, dict[str, Difference]], reference: str, demo: bool,
     """
     style()
     names = list(dict.fromkeys(name for group in groups.values() for name in group))
-    columns = 2 if len(groups) == 4 else min(3, len(groups))
-    rows = -(-len(groups) // columns)
+    rows, columns = layout_of(len(groups))
     figure, axes = plt.subplots(
         rows,
         columns,

@@ -40,8 +40,9 @@ from qdllm_utils.texts.resumption import (
     whole,
     write_json,
 )
+from qdllm_utils.texts.sources import share_of
 from qdllm_utils.texts.teacher_specs import TeacherSpec
-from qdllm_utils.texts.teachers import TeacherOutput, classes_of, learnt
+from qdllm_utils.texts.teachers import TeacherOutput, classes_of
 
 CHECKPOINT_SECONDS = 180.0
 BACKWARD = (
@@ -76,7 +77,7 @@ def fine_tune_resumable(
         tokenizer, model = load_classifier(source, classes, names)
         model = with_adapter(spec, model).to(device())
         reader = Reader(tokenizer, texts, most_tokens(model.config, max_tokens))
-        train, validation = learnt(spec, rows["train"]), rows["validation"]
+        train, validation = share_of(rows["train"], spec.share_learnt, spec.seed), rows["validation"]
         others = np.setdiff1d(np.arange(len(texts)), validation)
         state = State(model, spec, len(train), checkpoint / "state.pt", clock)
         state.load()
@@ -212,6 +213,11 @@ class State:
         except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
             where = self.path.parent.name
             raise InputError(f"The checkpoint in {where!r} is damaged: delete that folder and start again.") from error
+        if "best_validation" not in content:
+            where = self.path.parent.name
+            raise InputError(
+                f"The checkpoint in {where!r} is of an earlier version: delete that folder and start again."
+            )
         if content["threads"] != torch.get_num_threads():
             say(
                 f"This run began with {content['threads']} threads and goes on with {torch.get_num_threads()}: the "

@@ -273,6 +273,12 @@ def split(labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     return {"train": train, "validation": validation, "test": test}
 
 
+def share_of(rows: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """A share of row numbers in their order, drawn by seed; a smaller one lies within a larger."""
+    kept = np.random.default_rng(seed).permutation(len(rows))[: round(share * len(rows))]
+    return rows[np.sort(kept)]
+
+
 def statistics(corpus: Corpus) -> dict[str, float]:
     """Table 1's columns for a corpus: texts, classes, average length in words, words, vocabulary."""
     words = [text.split() for text in corpus.texts]

@@ -23,6 +23,7 @@ from qdllm_utils.texts.adapters import is_merged, with_adapter
 from qdllm_utils.texts.embeddings import MAX_TOKENS
 from qdllm_utils.texts.loading import check_logits, check_needs, load_classifier, most_tokens
 from qdllm_utils.texts.model_folders import check_folder
+from qdllm_utils.texts.sources import share_of
 from qdllm_utils.texts.teacher_specs import TeacherSpec, hub_name
 
 STEP_TOKENS = 4096  # of a training step, at most
@@ -99,7 +100,7 @@ def train_and_predict(
     trainer = checked_trainer()(
         model=peft_model,
         args=arguments,
-        train_dataset=[encoded[row] for row in learnt(spec, rows["train"])],
+        train_dataset=[encoded[row] for row in share_of(rows["train"], spec.share_learnt, spec.seed)],
         eval_dataset=[encoded[row] for row in rows["validation"]],
         data_collator=DataCollatorWithPadding(tokenizer),
         compute_metrics=lambda pair: {"accuracy": float((pair[0].argmax(-1) == classes_of(pair[1])).mean())},
@@ -158,12 +159,6 @@ def encode(tokenizer: Any, texts: list[str], config: Any, max_tokens: int = MAX_
             "More than half of the texts' tokens are unknown to the model: choose one that reads their language."
         )
     return found
-
-
-def learnt(spec: TeacherSpec, train: np.ndarray) -> np.ndarray:
-    """The numbers of the training texts that the teacher learns from, in their order: the spec's share of them."""
-    drawn = np.random.default_rng(spec.seed).permutation(len(train))[: round(spec.share_learnt * len(train))]
-    return train if spec.share_learnt == 1 else train[np.sort(drawn)]
 
 
 def classes_of(labels: np.ndarray) -> np.ndarray:

@@ -14,8 +14,8 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
-from qdllm_utils.texts import lora, resumption, states, teachers, twins
-from qdllm_utils.texts.sources import split
+from qdllm_utils.texts import lora, resumption, states, twins
+from qdllm_utils.texts.sources import share_of, split
 from qdllm_utils.texts.teacher_specs import TeacherSpec
 
 # Easy texts of very different lengths: logits in the order of the lengths would score like chance.
@@ -162,7 +162,7 @@ def test_probabilities_are_learnt_in_place_of_labels(tiny, tmp_path):
 
 def test_a_teacher_of_a_share_learns_from_those_texts_alone(tiny, tmp_path):
     half = replace(SPEC, share_learnt=0.5)
-    learnt = teachers.learnt(half, ROWS["train"])
+    learnt = share_of(ROWS["train"], half.share_learnt, half.seed)
     assert len(learnt) == 18 and set(learnt) < set(ROWS["train"])
     turned = LABELS.copy()
     turned[np.setdiff1d(ROWS["train"], learnt)] ^= 1  # labels that it must not see
@@ -189,6 +189,10 @@ def test_a_checkpoint_of_another_run_and_a_damaged_one_are_refused(refused, tiny
     run(tiny, tmp_path, replace(SPEC, epochs=1))
     with refused("another run", tmp_path.name):
         run(tiny, tmp_path, replace(SPEC, epochs=1, rank=8))
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    torch.save({name: value for name, value in state.items() if name != "best_validation"}, tmp_path / "state.pt")
+    with refused("earlier version", tmp_path.name):
+        run(tiny, tmp_path, replace(SPEC, epochs=1))
     (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:1000])
     with refused("damaged", tmp_path.name):
         run(tiny, tmp_path, replace(SPEC, epochs=1))
