@@ -86,12 +86,14 @@ def teacher_name(run: TeacherRun) -> str:
 
 
 def learnt_from(teacher: Row) -> str:
-    """`taught with 3,000 of 6,000 training texts` where a teacher did not learn from all of them, else ''."""
-    share = teacher.identity.get("share_learnt", 1)
-    if share == 1:
-        return ""
-    texts = teacher.result["rows"]["train"]
-    return f"taught with {round(share * texts):,} of {texts:,} training texts"
+    """`taught with 3,000 of 6,000 training texts, in bfloat16`: what is not so of every teacher; else ''."""
+    told, share = [], teacher.identity.get("share_learnt", 1)
+    if share != 1:
+        texts = teacher.result["rows"]["train"]
+        told.append(f"taught with {round(share * texts):,} of {texts:,} training texts")
+    if teacher.result.get("run", {}).get("numbers") == "bfloat16":
+        told.append("in bfloat16")
+    return ", ".join(told)
 
 
 def cell(numbers: list[float], metric: str, printed: str | None) -> HTML:

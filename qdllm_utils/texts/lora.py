@@ -1,7 +1,8 @@
 """LoRA on a model of a billion parameters on a few cores: a run that may be killed at any time and goes on.
 
-A plain training loop: PEFT's adapter on the queries, keys and so on; base, adapter and head in float32 on the CPU;
-batches of texts of like length, cut at max_tokens and never padded to it. The folder `checkpoint` holds
+A plain training loop: PEFT's adapter on the queries, keys and so on; adapter and head in float32, the base too or in
+bfloat16 (see loading.dtype_of); batches of texts of like length, cut at max_tokens and never padded to it. The folder
+`checkpoint` holds
 
     state.pt        adapter and head, optimiser, schedule, step, torch's generator, best epoch so far; every few minutes
     *-<n>.npy       predictions in chunks, the n-th of each pass over texts
@@ -24,7 +25,7 @@ import torch
 
 from qdcircuits.errors import InputError
 from qdllm_utils.texts.adapters import is_merged, with_adapter
-from qdllm_utils.texts.loading import check_needs, load_classifier, most_tokens
+from qdllm_utils.texts.loading import check_needs, dtype_of, load_classifier, most_tokens
 from qdllm_utils.texts.resumption import (
     Batch,
     Clock,
@@ -71,7 +72,8 @@ def fine_tune_resumable(
     logits are not finite, and where `checkpoint` holds another run or is in use.
     """
     with alone(checkpoint):
-        claim(checkpoint, identity_of(spec, texts, labels, rows, max_tokens))
+        numbers = str(dtype_of(source)).removeprefix("torch.")
+        claim(checkpoint, identity_of(spec, texts, labels, rows, max_tokens, numbers))
         clock = Clock(checkpoint)
         say(check_needs(source, spec) + " The time is said after the first steps.")
         tokenizer, model = load_classifier(source, classes, names)
@@ -106,18 +108,25 @@ def fine_tune_resumable(
         found[validation] = state.best_validation.numpy()
         found[others] = predict(others, "others")
         clock.tick()
-        write_json(checkpoint / "summary.json", {"validation": state.history, "best_epoch": state.best, **clock.times})
+        told = {"validation": state.history, "best_epoch": state.best, "numbers": numbers}
+        write_json(checkpoint / "summary.json", {**told, **clock.times})
     trained = sum(value.numel() for value in state.trained.values())
     whole_model = sum(value.numel() for name, value in model.named_parameters() if is_merged(name))
     return TeacherOutput(found, whole_model, trained, {})
 
 
 def identity_of(
-    spec: TeacherSpec, texts: list[str], labels: np.ndarray, rows: dict[str, np.ndarray], max_tokens: int
+    spec: TeacherSpec,
+    texts: list[str],
+    labels: np.ndarray,
+    rows: dict[str, np.ndarray],
+    max_tokens: int,
+    numbers: str,
 ) -> dict[str, Any]:
-    """What a checkpoint belongs to: the spec, a hash of texts, labels and split, and the cut."""
+    """What a checkpoint belongs to: the spec, a hash of texts, labels and split, the cut, and the base's numbers."""
     data = data_hash(texts, labels, *(rows[part] for part in sorted(rows)))
-    return {**asdict(spec), "name": "", "targets": list(spec.targets), "data": data, "max_tokens": max_tokens}
+    found = {**asdict(spec), "name": "", "targets": list(spec.targets), "data": data, "max_tokens": max_tokens}
+    return found if numbers == "float32" else found | {"numbers": numbers}
 
 
 def batches_of_epoch(

@@ -32,19 +32,19 @@ def bytes_needed(parameters: int, trained: int, width: int = 4) -> float:
     return REST + 1.1 * (width * parameters + 16 * trained)
 
 
-def kept_states(tokens: int, layers: int, hidden: int, width: int = 4) -> float:
-    """Bytes that a training step on so many tokens keeps for its gradients; in bfloat16 with gradient checkpointing.
+def kept_states(tokens: int, layers: int, hidden: int, width: int = 4, recomputed: bool = False) -> float:
+    """Bytes that a training step on so many tokens keeps for its gradients; recomputed: with gradient checkpointing.
 
     With the weights this gives 13 GB for 1.54 billion parameters in float32 and batches of 16 texts of 60 tokens;
     13.7 were measured, the mapped file included.
     """
-    return tokens * hidden * width * (STATES * layers if width == 4 else 2 * layers + STATES)
+    return tokens * hidden * width * (2 * layers + STATES if recomputed else STATES * layers)
 
 
 def check_memory(parameters: int, trained: int = 0, width: int = 4, states: float = 0.0) -> str:
     """The sentence that says the memory a run needs; an InputError where that much is not free.
 
-    On a GPU (width 2: bfloat16) its free memory counts, else the machine's.
+    width: bytes a parameter, 4 in float32, 2 in bfloat16. On a GPU its free memory counts, else the machine's.
     """
     needed = bytes_needed(parameters, trained, width) + states
     if torch.cuda.is_available():

@@ -66,7 +66,8 @@ def claim(folder: Path, identity: dict[str, Any]) -> None:
         write_json(path, identity)
     elif json.loads(path.read_text()) != identity:
         raise InputError(
-            f"The folder {folder.name!r} holds another run (texts, split or model differ): name another folder."
+            f"The folder {folder.name!r} holds another run (texts, split, model or its number format differ): "
+            "name another folder."
         )
 
 

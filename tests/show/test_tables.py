@@ -133,8 +133,10 @@ def test_a_teacher_that_learnt_from_a_part_of_the_texts_says_so(tmp_path):
         identity=teacher.identity | {"share_learnt": 0.5},
         result=teacher.result | {"rows": {"train": 6001, "validation": 2000, "test": 2000}},
     )
-    part = replace(whole, runs=[replace(whole.runs[0], teacher=teacher)])
-    assert "taught with 3,000 of 6,001 training texts" in tables.compression_table(part)
+    half = replace(teacher, result=teacher.result | {"run": {"numbers": "bfloat16"}})
+    part, rounded = (replace(whole, runs=[replace(whole.runs[0], teacher=one)]) for one in (teacher, half))
+    assert "taught with 3,000 of 6,001 training texts; its" in tables.compression_table(part)
+    assert "taught with 3,000 of 6,001 training texts, in bfloat16; its" in tables.compression_table(rounded)
     assert "training texts" not in tables.compression_table(whole)
 
 

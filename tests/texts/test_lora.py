@@ -14,7 +14,7 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
-from qdllm_utils.texts import lora, resumption, states, twins
+from qdllm_utils.texts import loading, lora, resumption, states, twins
 from qdllm_utils.texts.sources import share_of, split
 from qdllm_utils.texts.teacher_specs import TeacherSpec
 
@@ -183,6 +183,24 @@ def test_the_validation_texts_have_the_logits_of_the_best_epochs_weights(tiny, t
         with torch.no_grad():
             alone = model(**tokenizer(TEXTS[row], return_tensors="pt")).logits[0]
         np.testing.assert_allclose(output.logits[row], alone.numpy(), atol=1e-4)
+
+
+def test_a_large_model_is_held_in_bfloat16_where_the_machine_multiplies_it(tiny, tmp_path, monkeypatch, refused):
+    small = run(tiny, tmp_path / "float32")
+    monkeypatch.setattr(loading, "LARGE", 1)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    assert loading.dtype_of(tiny) == torch.float32
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    assert loading.dtype_of(tiny) == torch.bfloat16
+    large = run(tiny, tmp_path / "bfloat16")
+    for name in ("float32", "bfloat16"):
+        assert json.loads((tmp_path / name / "summary.json").read_text())["numbers"] == name
+    # the tiny base is rounded to bfloat16 already: what moves the logits is the rounding of the states
+    apart = np.abs(large.logits - small.logits)
+    assert apart.max() > 0 and np.sqrt((apart**2).mean()) < 0.1 * small.logits.std()
+    assert np.array_equal(large.logits, run(tiny, tmp_path / "bfloat16").logits)
+    with refused("another run", "number format", "float32"):
+        run(tiny, tmp_path / "float32")
 
 
 def test_a_checkpoint_of_another_run_and_a_damaged_one_are_refused(refused, tiny, tmp_path):
