@@ -11,7 +11,7 @@ from qdllm_utils.runs.statistics import PLACES
 from qdllm_utils.show import paper
 from qdllm_utils.show.html_table import HTML, cell, group, head, line, sentences, table
 from qdllm_utils.show.plots import reach, style, watermark
-from qdllm_utils.show.tables import READERS, TEACHER_NAMES
+from qdllm_utils.show.tables import READERS, TEACHER_NAMES, how_taught
 
 
 def answers(ceiling: Ceiling) -> list[str]:
@@ -75,17 +75,17 @@ def ceiling_table(ceiling: Ceiling) -> HTML:
     for task, reader in ceiling.curves:
         body.append(group(f"{TASKS[task].title}, reading with {READERS.get(reader, reader)}", 1 + len(columns)))
         for teacher in (name for of, name in ceiling.teachers if of == task):
-            own = 100 * ceiling.teachers[task, teacher].result["acc"]
+            taught = ceiling.teachers[task, teacher]
+            own = [f"itself {100 * taught.result['acc']:.1f}% on the test texts", how_taught(taught)]
             found = [ceiling.find(task, reader, teacher, student).accuracy for student in STUDENTS]
             shown = [cell(f"{each.mean:.1f}", f"[{each.low:.1f}, {each.high:.1f}]") for each in found]
-            body.append(line(head(name_of(teacher), f"itself {own:.1f}% on the test texts"), shown))
+            body.append(line(head(name_of(teacher), "; ".join(told for told in own if told)), shown))
     seeds = len(ceiling.cells[0].outcome.rows)
     notes = (
         f"Test accuracy in percent, mean over {seeds} seeds, with its 95% interval over seeds and texts. Preset tuned "
         "at its own learning rate for every student; each reader's states are those that validation prefers. A teacher "
         "of true labels gives its class a probability of 0.9 and is wrong on texts drawn at random; labels themselves "
-        "have a tenth of the loss under every teacher. Qwen reads and teaches hiding "
-        "detection only, where it was fine-tuned."
+        "have a tenth of the loss under every teacher."
     )
     return table(notes, ["Teacher", *columns], body, ceiling.parameters.demo)
 

@@ -12,7 +12,7 @@ from qdllm_utils.runs.statistics import PLACES, Difference
 from qdllm_utils.show import paper
 from qdllm_utils.show.html_table import HTML, group, plain_line, sentences, table
 from qdllm_utils.show.plots import reach, style, watermark
-from qdllm_utils.show.tables import READERS, TEACHER_NAMES, learnt_from
+from qdllm_utils.show.tables import READERS, TEACHER_NAMES, how_taught
 
 
 def headline_table(headline: Headline) -> HTML:
@@ -129,7 +129,7 @@ def ladder_table(headline: Headline) -> HTML | None:
             gain = ladder.gains.get(name)
             gained = [gain.signed, gain.verdict] if gain else ["reference", ""]
             shown = [*own, ladder.accuracies[name].percent, *gained]
-            body.append(plain_line(TEACHER_NAMES.get(name, name), learnt_from(teacher), shown))
+            body.append(plain_line(TEACHER_NAMES.get(name, name), how_taught(teacher), shown))
     family = sum(len(ladder.gains) for ladder in headline.ladders)
     notes = (
         "One student, preset tuned, taught by one teacher after another: test accuracy with its 95% interval over "

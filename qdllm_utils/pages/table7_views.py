@@ -12,7 +12,7 @@ from qdllm_utils.pages.table7 import LOSSES, Ablation
 from qdllm_utils.runs.statistics import Difference
 from qdllm_utils.show import paper, plots
 from qdllm_utils.show.html_table import HTML, cell, group, head, line, table
-from qdllm_utils.show.tables import METRICS, TEACHER_NAMES, count, learnt_from, measured, spread
+from qdllm_utils.show.tables import METRICS, TEACHER_NAMES, count, how_taught, measured, spread
 from qdllm_utils.show.verdicts import (
     DEMO_WHY,
     NOT,
@@ -157,7 +157,7 @@ def teacher_table(ablation: Ablation) -> HTML:
                 below = (
                     [
                         f"{count(own.result['parameters'])} parameters",
-                        "1:1000 twin" if own.identity["pretraining_steps"] else learnt_from(own),
+                        "1:1000 twin" if own.identity["pretraining_steps"] else how_taught(own),
                     ]
                     if own
                     else []

@@ -78,14 +78,14 @@ def teacher_name(run: TeacherRun) -> str:
     name = TEACHER_NAMES.get(run.name, run.teacher.result["name"])
     result = run.teacher.result
     twin = ", 1:1000 twin" if run.teacher.identity["pretraining_steps"] else ""
-    part = learnt_from(run.teacher)
+    part = how_taught(run.teacher)
     return (
         f"{name}{twin}, {count(result['parameters'])} parameters{part and f', {part}'}; its own test accuracy "
         f"{result['acc']:.4f} (validation {result['validation']['acc']:.4f})"
     )
 
 
-def learnt_from(teacher: Row) -> str:
+def how_taught(teacher: Row) -> str:
     """`taught with 3,000 of 6,000 training texts, in bfloat16`: what is not so of every teacher; else ''."""
     told, share = [], teacher.identity.get("share_learnt", 1)
     if share != 1:
