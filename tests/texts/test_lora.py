@@ -14,7 +14,7 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
-from qdllm_utils.texts import loading, lora, resumption, states, twins
+from qdllm_utils.texts import loading, lora, needs, resumption, states, twins
 from qdllm_utils.texts.sources import share_of, split
 from qdllm_utils.texts.teacher_specs import TeacherSpec
 
@@ -201,6 +201,12 @@ def test_a_large_model_is_held_in_bfloat16_where_the_machine_multiplies_it(tiny,
     assert np.array_equal(large.logits, run(tiny, tmp_path / "bfloat16").logits)
     with refused("another run", "number format", "float32"):
         run(tiny, tmp_path / "float32")
+
+
+@pytest.mark.parametrize(("width", "measured"), [(4, 13.7e9), (2, 11.1e9)])
+def test_the_memory_said_is_what_a_run_of_qwen_took(width, measured):
+    states = needs.kept_states(16 * 60, 28, 1536, width)
+    assert needs.bytes_needed(1_543_714_304, 4_361_216, width) + states == pytest.approx(measured, rel=0.1)
 
 
 def test_a_checkpoint_of_another_run_and_a_damaged_one_are_refused(refused, tiny, tmp_path):
