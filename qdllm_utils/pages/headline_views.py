@@ -91,13 +91,15 @@ def answers(headline: Headline) -> list[str]:
 
 def better_teachers(ladders: list[Ladder]) -> str:
     """Whether a better teacher makes a better student, and what each other teacher's student gains."""
-    better = [
-        gain.verdict == "ahead"
-        for ladder in ladders
-        for name, gain in ladder.gains.items()
-        if ladder.teachers[name].result["acc"] > next(iter(ladder.teachers.values())).result["acc"]
-    ]
-    count = {0: "none makes", 1: "one makes"}.get(sum(better), f"{sum(better)} make")
+    better, others = [], []
+    for ladder in ladders:
+        least = next(iter(ladder.teachers.values())).result["acc"]
+        for name, gain in ladder.gains.items():
+            (better if ladder.teachers[name].result["acc"] > least else others).append(gain.verdict)
+    made = f"Of {len(better)} teachers that are better than the first of their task {makes(better, 'ahead')} QD-LLM "
+    made += "certainly better"
+    if others:
+        made += f", of {len(others)} that are not {makes(others, 'behind')} it certainly worse"
     gains = "; ".join(
         f"{TASKS[ladder.task].title.lower()}, "
         + ", ".join(f"{TEACHER_NAMES.get(name, name)} {gain.signed}" for name, gain in ladder.gains.items())
@@ -105,10 +107,13 @@ def better_teachers(ladders: list[Ladder]) -> str:
     )
     firsts = {next(iter(ladder.teachers)) for ladder in ladders}
     first = TEACHER_NAMES.get(name := firsts.pop(), name) if len(firsts) == 1 else "each task's first teacher"
-    return (
-        f"Does a better teacher make a better student? Of {len(better)} teachers that are better than the first of "
-        f"their task {count} QD-LLM certainly better ({gains} points beside the student of {first})."
-    )
+    return f"Does a better teacher make a better student? {made} ({gains} points beside the student of {first})."
+
+
+def makes(verdicts: list[str], which: str) -> str:
+    """'none makes', 'one makes', '2 make': how many verdicts are `which`."""
+    number = verdicts.count(which)
+    return {0: "none makes", 1: "one makes"}.get(number, f"{number} make")
 
 
 def ladder_table(headline: Headline) -> HTML | None:
