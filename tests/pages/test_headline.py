@@ -120,7 +120,7 @@ TABLE = next(
 )
 LADDERS = {
     task: re.findall(
-        r'<th scope="row">(.*?)</th><td>([\d.]+)</td><td>[\d,]+</td><td>([\d.]+) .*?</td><td>(.*?)</td>', group
+        r'<th scope="row">([^<]*).*?</th><td>([\d.]+)</td><td>[\d,]+</td><td>([\d.]+) .*?</td><td>(.*?)</td>', group
     )
     for task, title in TASKS.items()
     for group in TABLE.split("<span>")
@@ -205,3 +205,18 @@ def test_near_repeats_are_those_of_all_pairs(authors_data):
 
     found = [repeats(grams[number]) for number in parts["test"]]
     assert (unpacked(row["result"]["test"]) == 1).tolist() == found
+
+
+def test_the_answer_counts_better_teachers_and_others():
+    counts = {True: [0, 0], False: [0, 0]}  # better than the first or not: teachers, those with a certain effect
+    for (_, least, *_), *others in LADDERS.values():
+        for _, own, _, difference in others:
+            low, high = (float(end) for end in re.findall(r"[+-][\d.]+", difference)[1:])
+            better = float(own) > float(least)
+            counts[better][0] += 1
+            counts[better][1] += low > 0 if better else high < 0
+    (n_better, gain), (n_others, loss) = counts[True], counts[False]
+    words = {0: "none makes", 1: "one makes"}
+    told = f"Of {n_better} teachers that are better than the first of their task {words.get(gain, f'{gain} make')} "
+    told += f"QD-LLM certainly better, of {n_others} that are not {words.get(loss, f'{loss} make')} it certainly worse"
+    assert n_others and told in BOX
