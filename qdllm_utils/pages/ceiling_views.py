@@ -76,10 +76,10 @@ def ceiling_table(ceiling: Ceiling) -> HTML:
         body.append(group(f"{TASKS[task].title}, reading with {READERS.get(reader, reader)}", 1 + len(columns)))
         for teacher in (name for of, name in ceiling.teachers if of == task):
             taught = ceiling.teachers[task, teacher]
-            own = [f"itself {100 * taught.result['acc']:.1f}% on the test texts", how_taught(taught)]
+            own = f"itself {100 * taught.result['acc']:.1f}% on the test texts"
             found = [ceiling.find(task, reader, teacher, student).accuracy for student in STUDENTS]
             shown = [cell(f"{each.mean:.1f}", f"[{each.low:.1f}, {each.high:.1f}]") for each in found]
-            body.append(line(head(name_of(teacher), "; ".join(told for told in own if told)), shown))
+            body.append(line(head(name_of(teacher), own, *how_taught(taught)), shown))
     seeds = len(ceiling.cells[0].outcome.rows)
     notes = (
         f"Test accuracy in percent, mean over {seeds} seeds, with its 95% interval over seeds and texts. Preset tuned "

@@ -10,7 +10,7 @@ from qdllm_utils.config import TASKS
 from qdllm_utils.pages.headline import PROBE, STUDENTS, TUNED, Headline, Ladder
 from qdllm_utils.runs.statistics import PLACES, Difference
 from qdllm_utils.show import paper
-from qdllm_utils.show.html_table import HTML, group, plain_line, sentences, table
+from qdllm_utils.show.html_table import HTML, cell, group, head, line, plain_line, sentences, table
 from qdllm_utils.show.plots import reach, style, watermark
 from qdllm_utils.show.tables import READERS, TEACHER_NAMES, how_taught
 
@@ -134,7 +134,7 @@ def ladder_table(headline: Headline) -> HTML | None:
             gain = ladder.gains.get(name)
             gained = [gain.signed, gain.verdict] if gain else ["reference", ""]
             shown = [*own, ladder.accuracies[name].percent, *gained]
-            body.append(plain_line(TEACHER_NAMES.get(name, name), how_taught(teacher), shown))
+            body.append(line(head(TEACHER_NAMES.get(name, name), *how_taught(teacher)), map(cell, shown)))
     family = sum(len(ladder.gains) for ladder in headline.ladders)
     notes = (
         "One student, preset tuned, taught by one teacher after another: test accuracy with its 95% interval over "

@@ -157,7 +157,8 @@ def teacher_table(ablation: Ablation) -> HTML:
                 below = (
                     [
                         f"{count(own.result['parameters'])} parameters",
-                        "1:1000 twin" if own.identity["pretraining_steps"] else how_taught(own),
+                        "1:1000 twin" if own.identity["pretraining_steps"] else "",
+                        *how_taught(own),
                     ]
                     if own
                     else []

@@ -78,22 +78,22 @@ def teacher_name(run: TeacherRun) -> str:
     name = TEACHER_NAMES.get(run.name, run.teacher.result["name"])
     result = run.teacher.result
     twin = ", 1:1000 twin" if run.teacher.identity["pretraining_steps"] else ""
-    part = how_taught(run.teacher)
+    parts = "".join(f", {part}" for part in how_taught(run.teacher))
     return (
-        f"{name}{twin}, {count(result['parameters'])} parameters{part and f', {part}'}; its own test accuracy "
+        f"{name}{twin}, {count(result['parameters'])} parameters{parts}; its own test accuracy "
         f"{result['acc']:.4f} (validation {result['validation']['acc']:.4f})"
     )
 
 
-def how_taught(teacher: Row) -> str:
-    """`taught with 3,000 of 6,000 training texts, in bfloat16`: what is not so of every teacher; else ''."""
+def how_taught(teacher: Row) -> list[str]:
+    """`taught with 3,000 of 6,000 texts`, `in bfloat16`: what is not so of every teacher."""
     told, share = [], teacher.identity.get("share_learnt", 1)
     if share != 1:
         texts = teacher.result["rows"]["train"]
-        told.append(f"taught with {round(share * texts):,} of {texts:,} training texts")
+        told.append(f"taught with {round(share * texts):,} of {texts:,} texts")
     if teacher.result.get("run", {}).get("numbers") == "bfloat16":
         told.append("in bfloat16")
-    return ", ".join(told)
+    return told
 
 
 def cell(numbers: list[float], metric: str, printed: str | None) -> HTML:
