@@ -28,12 +28,12 @@ def headline_table(headline: Headline) -> HTML:
         body.append(
             plain_line("the teacher", f"{name}, fine-tuned", [f"{100 * teacher.result['acc']:.1f}", "", size, "", "1"])
         )
-        for cell in headline.cells:
-            if cell.task == task:
-                row = cell.outcome.rows[0]
-                values = [cell.accuracy.percent, cell.apart.percent, f"{row.result['parameters']:,}"]
-                values += [row.identity["knobs"]["pooling"], str(len(cell.outcome.rows))]
-                body.append(plain_line(cell.student, f"reads {READERS.get(cell.reader, cell.reader)}", values))
+        for shown in headline.cells:
+            if shown.task == task:
+                row = shown.outcome.rows[0]
+                values = [shown.accuracy.percent, shown.apart.percent, f"{row.result['parameters']:,}"]
+                values += [row.identity["knobs"]["pooling"], str(len(shown.outcome.rows))]
+                body.append(plain_line(shown.student, f"reads {READERS.get(shown.reader, shown.reader)}", values))
     notes = (
         "Test accuracy in percent, mean over seeds, with its 95% interval over seeds and texts. "
         "Near-repeats: test texts with a training text of which they share half the character 5-grams "
