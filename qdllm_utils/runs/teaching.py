@@ -42,6 +42,7 @@ def taught(
         spent = {"run": json.loads((folder / "summary.json").read_text(encoding="utf-8"))}
     else:
         output = fine_tune(spec, *data, corpus.classes)
+        spent = {} if output.numbers == "float32" else {"run": {"numbers": output.numbers}}
     predicted = output.logits.argmax(axis=1)
     result = {
         "name": pretrained.shown_name(spec.name),

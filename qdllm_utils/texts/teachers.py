@@ -34,13 +34,15 @@ LITERAL = ("bart", "mbart", "t5", "mt5", "umt5")  # they read a text's class at 
 class TeacherOutput:
     """logits: (N, C) of every text. parameters: of the merged model; lora_parameters: trained ones.
 
-    adapter: the adapter's weights of a BERT teacher (so that its inner states can be had again), else {}.
+    adapter: the adapter's weights of a BERT teacher (so that its inner states can be had again), else {}. numbers: the
+    format of the base's weights.
     """
 
     logits: np.ndarray
     parameters: int
     lora_parameters: int
     adapter: dict[str, np.ndarray]
+    numbers: str = "float32"
 
 
 def fine_tune(
@@ -125,7 +127,8 @@ def train_and_predict(
     if save_to is not None:
         trainer.model.save_pretrained(save_to)
         tokenizer.save_pretrained(save_to)
-    return TeacherOutput(output_of_all.predictions.astype(np.float32), parameters, lora_parameters, adapter)
+    numbers = str(model.dtype).removeprefix("torch.")
+    return TeacherOutput(output_of_all.predictions.astype(np.float32), parameters, lora_parameters, adapter, numbers)
 
 
 def as_is(source: str, texts: list[str], names: tuple[str, ...], batch_size: int = 64) -> TeacherOutput:

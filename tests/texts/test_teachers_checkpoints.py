@@ -316,6 +316,7 @@ def test_bfloat16_weights_are_not_merged_and_their_head_is_float32(tmp_path, mon
     monkeypatch.setattr(teachers, "with_adapter", lambda *given: kept.append(really(*given)) or kept[-1])
     monkeypatch.setattr(peft.PeftModel, "merge_and_unload", lambda _: pytest.fail("merged"), raising=False)
     output = teachers.fine_tune(spec_of(source), TEXTS, LABELS, ROWS, 2)
+    assert output.numbers == "bfloat16"
     types = {name: value.dtype for name, value in kept[0].named_parameters()}
     assert {t for name, t in types.items() if "lora_" in name or "score" in name} == {torch.float32}
     assert types["base_model.model.model.embed_tokens.weight"] == torch.bfloat16
