@@ -91,7 +91,8 @@ def answers(headline: Headline) -> list[str]:
 
 def better_teachers(ladders: list[Ladder]) -> str:
     """Whether a better teacher makes a better student, and what each other teacher's student gains."""
-    better, others = [], []
+    better: list[str] = []
+    others: list[str] = []
     for ladder in ladders:
         least = next(iter(ladder.teachers.values())).result["acc"]
         for name, gain in ladder.gains.items():
