@@ -41,7 +41,6 @@ class Settings:
 
     texts: int
     shots: int = 10_240
-    seed: int = 0
     table: str | None = None
 
 
@@ -102,7 +101,7 @@ class Study:
     def simulate(self, student: Student) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Every condition and both curves."""
         labels, all_inputs = self.subject.labels, self.subject.inputs
-        rng = np.random.default_rng([self.settings.seed, self.settings.shots])
+        rng = np.random.default_rng([self.subject.seed, self.settings.shots])
         ideal = NoisyCircuit(self.compiled, self.chip.noiseless())
         noisy = {fold: NoisyCircuit(self.compiled, self.chip, fold) for fold in FOLDS}
         inputs = all_inputs[self.subset]

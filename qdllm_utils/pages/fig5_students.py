@@ -23,7 +23,7 @@ SETTLED = {
     "teacher": "minilm",
     "tasks": "all",
     "preset": "released",
-    **dict.fromkeys(("layers", "qubits", "epochs", "data_dir")),
+    **dict.fromkeys(("layers", "qubits", "epochs", "seeds", "data_dir")),
 }
 
 
@@ -53,7 +53,8 @@ class Subject(Protocol):
     """A student with its texts.
 
     labels: (N,) class numbers of all texts; test: the numbers of those that count; inputs: (N, n) the encoder's angles
-    in rad; classes: how many there are. title: of the texts; source: of the student. identity: what tells it apart.
+    in rad; classes: how many there are. title: of the texts; source: of the student; seed: of the shots that are drawn.
+    identity: what tells it apart.
     """
 
     @property
@@ -62,6 +63,8 @@ class Subject(Protocol):
     def title(self) -> str: ...  # noqa: D102
     @property
     def source(self) -> str: ...  # noqa: D102
+    @property
+    def seed(self) -> int: ...  # noqa: D102
     @property
     def layers(self) -> int: ...  # noqa: D102
     @property
@@ -80,7 +83,7 @@ class Subject(Protocol):
 
 @dataclass(frozen=True)
 class Trained:
-    """A student that an experiment trains, where the store has none; seed: the student's."""
+    """A student that an experiment trains, where the store has none; seed: the student's, and of the shots drawn."""
 
     experiment: Experiment
     seed: int
@@ -153,13 +156,14 @@ class Trained:
 class Saved:
     """The quantum student of a folder that `save` wrote, on the labelled texts of a file; every one is a test text.
 
-    model: of the folder, on an embedding and with a quantum head.
+    model: of the folder, on an embedding and with a quantum head; seed: of the shots that are drawn.
     """
 
     folder: Path
     own: OwnTexts
     model: Any
     store: Store
+    seed: int = 0
 
     @property
     def title(self) -> str:
@@ -216,8 +220,9 @@ class Saved:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Of the student and its data."""
-        return {"of": self.student.row.identity, "data": {"fingerprint": self.own.fingerprint}}
+        """Of the student and its data, and the seed where it is not the first."""
+        drawn = {"draws": self.seed} if self.seed else {}
+        return {"of": self.student.row.identity, "data": {"fingerprint": self.own.fingerprint}, **drawn}
 
 
 def saved_subject(parameters: Parameters, store: Store) -> Saved | None:
@@ -235,6 +240,6 @@ def saved_subject(parameters: Parameters, store: Store) -> Saved | None:
         if parameters.values.get(name, default) != default:
             raise InputError(f"{name} was given with model, which brings its own: leave one of the two out.")
     model = quantum_model(folder, parameters.values.get("embedder"))
-    found = Saved(Path(folder).expanduser(), read_own_file(texts, to_train=False), model, store)
+    found = Saved(Path(folder).expanduser(), read_own_file(texts, to_train=False), model, store, parameters.seed)
     labels_of(found.own, found.model)  # a class that the model does not know is said before anything is simulated
     return found

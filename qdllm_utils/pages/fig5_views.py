@@ -34,11 +34,15 @@ DEPTHS = (2, 11)  # layers at the scales of the authors' texts: of the released 
 
 @dataclass(frozen=True)
 class Figure5:
-    """Everything that the page shows: studies and rows in the same order, the ledger's replays, the dry run's words."""
+    """Everything that the page shows: studies and rows in the same order, the ledger's replays, the dry run's words.
+
+    studies: of the first teacher and seed, in the figures and for a chip; every: these and other teachers' and seeds'.
+    """
 
     parameters: Parameters
     studies: list[Study]
     rows: list[Row]
+    every: list[tuple[Study, Row]]
     replays: list[Replay]
     submission: str
 
@@ -66,16 +70,19 @@ def figure5(parameters: Parameters) -> Figure5:
         subjects += trained_subjects(parameters, store)
     usual = min(TEXTS, len(saved.test)) if saved else DEMO_TEXTS if parameters.demo else TEXTS
     texts = parameters.texts or usual
-    settings = Settings(texts, shots_of(parameters), parameters.seed, parameters.calibration)
-    studies = [Study(subject, settings) for subject in subjects]
-    rows = [study.row() for study in studies]
-    sent = [k for k, subject in enumerate(subjects) if subject.layers == subjects[0].layers]
+    settings = Settings(texts, shots_of(parameters), parameters.calibration)
+    every = [(study, study.row()) for study in (Study(subject, settings) for subject in subjects)]
+    shown: dict[tuple[str, int], tuple[Study, Row]] = {}
+    for study, row in every:
+        shown.setdefault((study.subject.title, study.subject.layers), (study, row))
+    studies, rows = [study for study, _ in shown.values()], [row for _, row in shown.values()]
+    sent = [k for k, study in enumerate(studies) if study.subject.layers == studies[0].subject.layers]
     submission = submit_or_explain([studies[k] for k in sent], [rows[k] for k in sent], parameters)
-    return Figure5(parameters, studies, rows, replay(parameters.ledger, store), submission)
+    return Figure5(parameters, studies, rows, every, replay(parameters.ledger, store), submission)
 
 
 def trained_subjects(parameters: Parameters, store: Store) -> list[Trained]:
-    """A student of every task, teacher and depth asked for."""
+    """A student of every task, teacher, depth and seed asked for."""
     scale, knobs = parameters.size, parameters.knobs
     if scale.name == "demo" and parameters.qubits is None:
         knobs = replace(knobs, qubits=DEMO_QUBITS)
@@ -84,11 +91,12 @@ def trained_subjects(parameters: Parameters, store: Store) -> list[Trained]:
     return [
         Trained(
             Experiment(Source(name, scale, parameters.data_dir), scale, teacher, replace(knobs, layers=layers), store),
-            parameters.seed,
+            seed,
         )
         for name in parameters.task_list
         for teacher in parameters.teachers_of(name)
         for layers in depths
+        for seed in range(parameters.seed, parameters.seed + (parameters.values.get("seeds") or 1))
     ]
 
 
@@ -180,14 +188,15 @@ def verdict(figure: Figure5) -> HTML:
 def summary(figure: Figure5) -> str:
     """What the noise costs at each depth, in one sentence."""
     losses: dict[int, list[float]] = {}
-    for row in figure.rows:
+    for _, row in figure.every:
         ideal, noise = (100 * row.result["right"][name] / row.result["test_texts"] for name in ("ideal", "noise"))
         losses.setdefault(row.result["layers"], []).append(noise - ideal)
     told = " and ".join(
         f"{min(each):+.1f} points" + (f" to {max(each):+.1f}" if len(each) > 1 else "") + f" with {layers} layers"
         for layers, each in losses.items()
     )
-    return f"No chip was touched; the simulated noise of one changes the accuracy by {told}."
+    students = f" of {len(figure.every)} students" if len(figure.every) > len(figure.rows) else ""
+    return f"No chip was touched; the simulated noise of one changes the accuracy{students} by {told}."
 
 
 def reached(row: Row, accuracy: float) -> str:
@@ -286,6 +295,6 @@ def subset_sizes(figure: Figure5) -> HTML:
 
 def provenance_strip(figure: Figure5) -> HTML:
     """Where the rows come from: the simulations and the students."""
-    rows = figure.rows + [study.student.row for study in figure.studies]
+    rows = [row for study, one in figure.every for row in (one, study.student.row)]
     own = bool(figure.parameters.values.get("model"))
     return origin.of_rows(rows, figure.studies[0].subject.store, "of your own" if own else figure.parameters.scale)

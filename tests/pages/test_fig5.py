@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
 from qdcircuits.chip.calibration import SHIPPED
 from qdcircuits.chip.counts import expectations, without_confusion
@@ -16,6 +17,7 @@ from qdllm_utils.pages.fig5 import Settings, Study, crossing, stratified, suppor
 from qdllm_utils.pages.fig5_checks import check_study, check_submission, shots_of
 from qdllm_utils.pages.fig5_jobs import RECORDED, jobs, replay, submit_or_explain
 from qdllm_utils.pages.fig5_paired import CONDITIONS, Paired, moments, tally
+from qdllm_utils.pages.fig5_repeats import change_over_texts, repeats
 from qdllm_utils.pages.fig5_students import Trained
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Experiment
@@ -34,7 +36,7 @@ class Fixed(Experiment):
         module = QuantumStudents(8, 2, self.knobs, list(seeds))
         module.angles.data.mul_(100)
         arrays = {name: values[0].numpy() for name, values in module.state_dict().items()}
-        return {"quantum": [Row(self.student_identity("quantum", 0), WHOLE, {"source": "measured"}, arrays)]}
+        return {"quantum": [Row(self.student_identity("quantum", seeds[0]), WHOLE, {"source": "measured"}, arrays)]}
 
     def embeddings(self, pooling):
         return np.random.default_rng(0).normal(size=(len(self.source.corpus.texts), 8)).astype("float32")
@@ -299,3 +301,38 @@ def test_wilson_interval_of_half():
 def test_where_an_accuracy_is_reached_is_said(accuracy, words):
     row = Row({}, {"by_error": {"0.0": 0.8, "1.0": 0.6, "2.0": 0.5}, "median_error": 0.01}, {})
     assert views.reached(row, accuracy) == words
+
+
+def test_more_seeds_stand_in_a_table_and_the_figures_keep_the_first(study, monkeypatch):
+    small, store = study.subject.experiment, study.subject.store
+    monkeypatch.setattr(views, "trained_subjects", lambda *_: [Trained(small, seed) for seed in (0, 1, 2)])
+    monkeypatch.setattr(views, "Store", lambda refresh: store)
+    asked = parameters(scale="demo", teacher="minilm", seed=0, texts=6, refresh=False, preset="released")
+    figure = views.figure5(asked)
+    assert [row.key for row in figure.rows] == [study.row().key] and len({row.key for _, row in figure.every}) == 3
+    shown = repeats(figure)
+    shares = [100 * row.result["flips"]["noise"]["flipped"] / row.result["test_texts"] for _, row in figure.every]
+    assert f"{np.mean(shares):.1f}" in shown and f"{min(shares):.1f} to {max(shares):.1f}" in shown
+    assert "of 3 students by" in views.verdict(figure)
+    assert repeats(replace(figure, every=figure.every[:1])) is None
+
+
+def test_seeds_and_teachers_asked_for_are_all_made(monkeypatch):
+    monkeypatch.setattr(views, "Experiment", lambda source, scale, teacher, knobs, store: (teacher, knobs.layers))
+    asked = {"scale": "cpu", "teacher": "minilm, qwen@hiding", "tasks": "emotion,hiding", "seed": 4, "seeds": 2}
+    found = views.trained_subjects(parameters(**asked, preset="released", layers=None, data_dir=None, texts=None), None)
+    made = [(*subject.experiment, subject.seed) for subject in found]
+    expected = [
+        (teacher, layers, seed) for teacher in ("minilm", "minilm", "qwen") for layers in (2, 11) for seed in (4, 5)
+    ]
+    assert made == expected
+
+
+def test_the_interval_over_texts_is_that_of_the_mean_difference():
+    differences = np.random.default_rng(0).choice([-1, 0, 1], size=1500, p=[0.12, 0.83, 0.05])
+    flips = {"won": int((differences == 1).sum()), "lost": int((differences == -1).sum())}
+    right = {"ideal": 1000, "noise": int(1000 + differences.sum())}
+    row = Row({}, {"flips": {"noise": flips}, "right": right, "test_texts": 1500}, {})
+    expected = ttest_1samp(100 * differences, 0).confidence_interval()
+    assert change_over_texts([row]) == pytest.approx(tuple(expected), abs=0.01)
+    assert change_over_texts([row, row]) == pytest.approx(change_over_texts([row]))
