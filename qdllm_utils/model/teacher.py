@@ -104,7 +104,7 @@ def compressed(arm: str, data: Labelled, teaching: Taught, max_tokens: int, seed
             for name, rows in (("train", data.taught_rows), ("validation", data.rows["validation"]))
         }
         training.fit(student, parts["train"], parts["validation"])
-    words[torch.unique(tokens["input_ids"])] = student.model.bert.embeddings.word_embeddings.weight.detach()
+    words[student.used] = student.model.bert.embeddings.word_embeddings.weight.detach()
     student.model.bert.embeddings.word_embeddings = torch.nn.Embedding.from_pretrained(words)
     student.model.config.vocab_size = len(words)
     student.model.save_pretrained(folder)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from qdcircuits.errors import InputError
 from qdllm_utils.config import Task
 from qdllm_utils.parameters import Parameters
-from qdllm_utils.runs.experiments import STUDENTS, Experiment
+from qdllm_utils.runs.experiments import STUDENTS, WIDE, Experiment
 from qdllm_utils.runs.missing import FailedRuns
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.texts import pretrained
@@ -17,7 +17,8 @@ class TeacherRun:
     """A teacher and the rows of its students: {student: [row of each seed]}.
 
     others: the quantum student's rows where it reads the texts with another embedder, {embedder: [row of each seed]}.
-    failed: {student: why}, of those with a run that made no row; they are not among `students`.
+    failed: {student: why}, of those with a run that made no row; they are not among `students`. wide: rows of the
+    compression students of 4 x 768, {student: [row of seed 0]}, of the teachers that `wide` names.
     """
 
     name: str
@@ -25,6 +26,7 @@ class TeacherRun:
     students: dict[str, list[Row]]
     failed: dict[str, str] = field(default_factory=dict)
     others: dict[str, list[Row]] = field(default_factory=dict)
+    wide: dict[str, list[Row]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,9 @@ class Comparison:
 
     @property
     def rows(self) -> list[Row]:
-        """Every row: students, students of the other embedders, teachers."""
-        parts = [part for run in self.runs for part in (*run.students.values(), *run.others.values())]
+        """Every row: students, students of the other embedders and of 4 x 768, teachers."""
+        groups = [group for run in self.runs for group in (run.students, run.others, run.wide)]
+        parts = [part for group in groups for part in group.values()]
         return [row for part in parts for row in part] + [run.teacher for run in self.runs]
 
     @property
@@ -72,12 +75,16 @@ def compare(parameters: Parameters, task: Task, path: str | None = None) -> Comp
     store = Store(refresh=parameters.refresh)
     runs: list[TeacherRun] = []
     errors: dict[str, InputError] = {}
+    wide = parameters.of_task("wide", task.name)
+    if unknown := [name for name in wide if name not in parameters.teachers_of(task.name)]:
+        raise InputError(f"wide names {', '.join(unknown)}, which is no teacher of this run: add it to teacher.")
     for teacher in parameters.teachers_of(task.name):
         try:
             if pretrained.looks_like_path(teacher):
                 pretrained.locate(teacher)
             experiment = Experiment(source, scale, teacher, parameters.knobs, store)
-            runs.append(run_of(experiment, parameters.seed_list, parameters.baseline_seed_list(task.name)))
+            baseline_seeds = parameters.baseline_seed_list(task.name)
+            runs.append(run_of(experiment, parameters.seed_list, baseline_seeds, teacher in wide))
         except InputError as error:
             store.say(f"Teacher {teacher}: {error}")
             errors[teacher] = error
@@ -87,10 +94,10 @@ def compare(parameters: Parameters, task: Task, path: str | None = None) -> Comp
     return Comparison(source.title, source.kind, None if path else task.name, parameters, runs, store, absent)
 
 
-def run_of(experiment: Experiment, seeds: range, baseline_seeds: range) -> TeacherRun:
+def run_of(experiment: Experiment, seeds: range, baseline_seeds: range, with_wide: bool = False) -> TeacherRun:
     """A teacher with its students; those with a run that failed are named, and said, and left out.
 
-    seeds: of the quantum student; baseline_seeds: of the four others.
+    seeds: of the quantum student; baseline_seeds: of the four others; with_wide: also those of 4 x 768, one seed.
     """
     failed: dict[str, str] = {}
     try:
@@ -106,4 +113,11 @@ def run_of(experiment: Experiment, seeds: range, baseline_seeds: range) -> Teach
         except FailedRuns as error:
             experiment.store.say(str(error))
             failed[f"quantum reading with {embedder}"] = next(iter(error.reasons.values()))
-    return TeacherRun(experiment.teacher, experiment.teacher_row(), students, failed, others)
+    wide = {}
+    if with_wide:
+        try:
+            wide = experiment.student_rows(WIDE, range(1))
+        except FailedRuns as error:
+            experiment.store.say(str(error))
+            wide, failed = error.whole, failed | error.reasons
+    return TeacherRun(experiment.teacher, experiment.teacher_row(), students, failed, others, wide)

@@ -29,6 +29,7 @@ from qdllm_utils.texts.teacher_specs import (
 
 COMPRESSION = ("tinybert", "minillm", "distilbert", "pkd")
 STUDENTS = (*COMPRESSION, "quantum")
+WIDE = ("distilbert_768", "pkd_768")
 SPLIT_SEED = 0
 # Raised when a change of the code changes results that no field of an identity shows.
 RECIPE = 1
@@ -100,7 +101,7 @@ class Experiment:
 
     def student_identity(self, student: str, seed: int) -> dict[str, Any]:
         """What identifies one trained student; a related-task baseline has data where the others have a teacher."""
-        from qdllm_utils.runs.jobs import BASELINES, ON_EMBEDDINGS, RELATED
+        from qdllm_utils.runs.jobs import BASELINES, ON_EMBEDDINGS, RELATED, WIDE_BASELINES
 
         identity: dict[str, Any] = {"kind": "student", "recipe": RECIPE, "student": student, "seed": seed}
         if self.train_share < 1:
@@ -109,7 +110,7 @@ class Experiment:
             identity["recipe"] = ON_EMBEDDINGS_RECIPE
             identity |= {"embedding": self.embedding_identity(self.knobs.pooling), "knobs": self.knobs.identity}
         else:
-            baseline = BASELINES.get(student) or RELATED[student]
+            baseline = (BASELINES | WIDE_BASELINES).get(student) or RELATED[student]
             identity |= {
                 "size": asdict(baseline.paper if self.scale.paper_sizes else baseline.small),
                 "weights": baseline.weights,
@@ -230,7 +231,7 @@ class Experiment:
                 else:
                     missing.setdefault(student, []).append(seed)
         if missing:
-            self.check_weights()
+            self.check_weights(missing)
             for student, absent in missing.items():
                 what = f"{student}, teacher {self.teacher}, seeds {', '.join(map(str, absent))}"
                 self.store.say(f"{what}: computing ({self.store.why}).")
@@ -241,13 +242,12 @@ class Experiment:
                 raise FailedRuns(failures, {student: [rows[student, s] for s in of[student]] for student in whole})
         return {student: [rows[student, seed] for seed in of[student]] for student in students}
 
-    def check_weights(self) -> None:
+    def check_weights(self, students: dict[str, list[int]]) -> None:
         """Fail at once, and not after hours, where pre-trained weights are out of reach."""
         from qdllm_utils.runs.jobs import weights_needed
 
-        spec = self.teacher_spec
-        teacher = [] if spec.twin or without_model(self.teacher) else [hub_name(self.teacher)]
-        for name in dict.fromkeys([self.scale.embedder, *weights_needed(self.scale.paper_sizes), *teacher]):
+        teacher = [] if self.teacher_spec.twin or without_model(self.teacher) else [hub_name(self.teacher)]
+        for name in dict.fromkeys([self.scale.embedder, *weights_needed(self.scale.paper_sizes, students), *teacher]):
             pretrained.locate(name)
 
     def parts(self, train_share: float = 1.0) -> dict[str, np.ndarray]:

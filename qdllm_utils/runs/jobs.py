@@ -29,11 +29,11 @@ from qdllm_utils.students.bert import BertStudent, tokenize
 from qdllm_utils.students.bert_qtc import BertQTC, TrainedBertQTC
 from qdllm_utils.students.controls import CONTROLS
 from qdllm_utils.students.design_catalogue import DESIGNS
-from qdllm_utils.students.distilbert import DistilBERT
+from qdllm_utils.students.distilbert import DistilBERT, WideDistilBERT
 from qdllm_utils.students.hitin import HiTIN, HiTINTree
 from qdllm_utils.students.lsfls import LSFLS
 from qdllm_utils.students.minillm import MiniLLM
-from qdllm_utils.students.pkd import PKD
+from qdllm_utils.students.pkd import PKD, WidePKD
 from qdllm_utils.students.probes import PROBES
 from qdllm_utils.students.quantum import QuantumStudents
 from qdllm_utils.students.textrcnn import TextRCNN
@@ -42,6 +42,7 @@ from qdllm_utils.texts.teacher_specs import TeacherSpec
 
 MEMORY_OF_A_WORKER = 10**9  # bytes, at least, of a process that trains: Python, torch, data and a small student
 BASELINES: dict[str, type[BertStudent]] = {student.name: student for student in (TinyBERT, MiniLLM, DistilBERT, PKD)}
+WIDE_BASELINES: dict[str, type[BertStudent]] = {student.name: student for student in (WideDistilBERT, WidePKD)}
 # trained on the task's labels, without a teacher
 RELATED: dict[str, type[Any]] = {
     student.name: student for student in (TextRCNN, HiTIN, HiTINTree, LSFLS, BertQTC, TrainedBertQTC)
@@ -93,7 +94,7 @@ def build(job: Job) -> tuple[Any, training.Data]:
         student = ON_EMBEDDINGS[job.student](job.features.shape[1], job.classes, job.knobs, job.seeds)
         student.prepare(data["features"][torch.tensor(job.split["train"])])
         return student, data
-    baseline = BASELINES[job.student]
+    baseline = (BASELINES | WIDE_BASELINES)[job.student]
     size = baseline.paper if job.paper_size else baseline.small
     teacher = None
     if job.adapter and job.teacher:
@@ -197,9 +198,10 @@ def failed(job: Job, error: Exception) -> list[Row | Failed]:
     return [Failed(identity, reason) for identity in job.identities]
 
 
-def weights_needed(paper_sizes: bool) -> list[str]:
-    """The pre-trained models from which the baselines take layers, in the paper's sizes or the small ones."""
-    sizes = [one.paper if paper_sizes else one.small for one in (*BASELINES.values(), *RELATED.values())]
+def weights_needed(paper_sizes: bool, students: Iterable[str] = ()) -> list[str]:
+    """The pre-trained models from which the baselines, and the wide ones of `students`, take layers, in their sizes."""
+    wide = [one for name, one in WIDE_BASELINES.items() if name in students]
+    sizes = [one.paper if paper_sizes else one.small for one in (*BASELINES.values(), *RELATED.values(), *wide)]
     return list(dict.fromkeys(size.source for size in sizes if hasattr(size, "source")))
 
 

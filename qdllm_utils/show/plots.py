@@ -14,7 +14,7 @@ from qdllm_utils.runs.comparison import Comparison
 from qdllm_utils.runs.experiments import STUDENTS
 from qdllm_utils.runs.statistics import Difference
 from qdllm_utils.show import paper
-from qdllm_utils.show.tables import READERS, STUDENT_NAMES, TEACHER_NAMES, spread
+from qdllm_utils.show.tables import READERS, STUDENT_NAMES, TEACHER_NAMES, WIDE_NAMES, spread
 
 MARKERS = dict(zip(STUDENTS, "osD^*", strict=True))
 
@@ -117,13 +117,25 @@ def accuracy_against_parameters(comparison: Comparison) -> Any:
                 markersize=8,
                 linestyle="none",
             )
+        for student, rows in run.wide.items():
+            axis.plot(
+                rows[0].result["parameters"],
+                spread(row.result["acc"] for row in rows)[0],
+                label=WIDE_NAMES[student],
+                color=colours[student.removesuffix("_768")],
+                marker="X",
+                markersize=9,
+                linestyle="none",
+            )
         axis.axhline(run.teacher.result["acc"], linestyle="--", color="0.35", linewidth=1, label="the teacher itself")
         axis.set(
             xscale="log", xlabel="trainable parameters", title=TEACHER_NAMES.get(run.name, run.teacher.result["name"])
         )
     axes[0, 0].set_ylabel("test accuracy")
+    named = {label: handle for axis in axes[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(
-        *axes[0, 0].get_legend_handles_labels(),
+        list(named.values()),
+        list(named),
         loc="outside lower center",
         ncols=3,
         frameon=False,

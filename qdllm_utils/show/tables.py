@@ -22,6 +22,7 @@ STUDENT_NAMES = {
     "pkd": "PKD",
     "quantum": "QD-LLM",
 }
+WIDE_NAMES = {"distilbert_768": "DistilBERT, 4 × 768", "pkd_768": "PKD, 4 × 768"}
 TEACHER_NAMES = {
     "bloomz-1.1b": "BLOOMZ-1.1B",
     "bloomz-3b": "BLOOMZ-3B",
@@ -103,13 +104,20 @@ def cell(numbers: list[float], metric: str, printed: str | None) -> HTML:
 
 
 def row_head(student: str, row: Row, reader: str, largest: int, seeds: str) -> HTML:
-    """The name of a student, what of its method is left out, its reader, its size, its share of the largest, seeds."""
-    from qdllm_utils.runs.jobs import BASELINES
+    """The name of a student, what of its method is left out, its reader, its size, its share of the largest, seeds.
+
+    One of 4 x 768 has no share: the largest is of the five.
+    """
+    from qdllm_utils.runs.jobs import BASELINES, WIDE_BASELINES
 
     details = [BASELINES[student].note] if student in BASELINES else [f"reads {READERS.get(reader, reader)}"]
     parameters = row.result["parameters"]
-    details.append(f"{row.result['size']}, {count(parameters)}, {parameters / largest:.2%} of the largest")
-    return html_table.below(STUDENT_NAMES[student], html_table.grey(*details, seeds))
+    size = f"{row.result['size']}, {count(parameters)}"
+    if student in WIDE_BASELINES:
+        details = [WIDE_BASELINES[student].note, "cut from MPNet", size]
+    else:
+        details.append(f"{size}, {parameters / largest:.2%} of the largest")
+    return html_table.below({**STUDENT_NAMES, **WIDE_NAMES}[student], html_table.grey(*details, seeds))
 
 
 def compression_table(comparison: Comparison) -> HTML:
@@ -125,9 +133,9 @@ def compression_table(comparison: Comparison) -> HTML:
         whose = "overall" if len(comparison.runs) == 1 and run.name not in PAPER_TEACHERS else run.name
         shown = [(student, run.students[student], reader) for student in STUDENTS if student in run.students]
         shown += [("quantum", rows, name) for name, rows in run.others.items()]
-        lines += [failed(STUDENT_NAMES.get(name, name), why) for name, why in run.failed.items()]
+        lines += [failed({**STUDENT_NAMES, **WIDE_NAMES}.get(name, name), why) for name, why in run.failed.items()]
         largest = max((rows[0].result["parameters"] for _, rows, _ in shown), default=1)
-        for student, rows, reads in shown:
+        for student, rows, reads in [*shown, *((student, rows, "") for student, rows in run.wide.items())]:
             cells = []
             for metric in METRICS:
                 printed = paper.compression(comparison.task, whose, student, metric) if reads == reader else None
@@ -140,9 +148,14 @@ def compression_table(comparison: Comparison) -> HTML:
     return HTML(found, failed=comparison.failures) if comparison.failures else found
 
 
+def run_rows(run: TeacherRun) -> list[list[Row]]:
+    """The rows of each of a teacher's students, whatever it reads and however wide it is."""
+    return [rows for part in (run.students, run.others, run.wide) for rows in part.values()]
+
+
 def named_seeds(comparison: Comparison) -> dict[int, str]:
     """{number of seeds: '10 seeds'}, where the lines of a table have different numbers of them; else {}."""
-    found = {len(rows) for run in comparison.runs for part in (run.students, run.others) for rows in part.values()}
+    found = {len(rows) for run in comparison.runs for rows in run_rows(run)}
     return {number: f"{number} seed{'' if number == 1 else 's'}" for number in found} if len(found) > 1 else {}
 
 
@@ -217,7 +230,8 @@ def caption(comparison: Comparison) -> str:
         states_used(comparison.runs),
         "QD-LLM's count is of trained parameters: it reads the text through a whole frozen embedder "
         f"({', '.join(EMBEDDERS.get(name, name) for name in readers)}), which it needs at inference too; the other "
-        f"students are cut out of {ORIGINS[parameters.size.paper_sizes]} and read the text themselves.",
+        f"students are cut out of {ORIGINS[parameters.size.paper_sizes]} and read the text themselves"
+        f"{', those of 4 × 768 out of MPNet' if any(run.wide for run in comparison.runs) else ''}.",
         "Tkd: seconds of one training epoch on the machine below. Grey: the paper's value; beside a lone teacher that "
         "it does not have, its mean over five.",
     ]

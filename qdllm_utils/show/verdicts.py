@@ -18,7 +18,7 @@ from qdllm_utils.runs.experiments import STUDENTS
 from qdllm_utils.runs.statistics import accuracy_error
 from qdllm_utils.show import paper
 from qdllm_utils.show.html_table import HTML
-from qdllm_utils.show.tables import READERS, STUDENT_NAMES, TEACHER_NAMES
+from qdllm_utils.show.tables import READERS, STUDENT_NAMES, TEACHER_NAMES, WIDE_NAMES
 from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
 
 REPRODUCED, WITHIN, NOT, UNTRIED = "reproduced", "within interval", "not reproduced", "not attempted"
@@ -124,6 +124,13 @@ def compression(comparison: Comparison) -> Verdict:
     texts = comparison.runs[0].teacher.result["rows"]["test"]
     closer = 100 * 1.96 * sqrt(2) * accuracy_error(mean(ours["quantum"]), texts)
     sure = f"Were errors independent, {texts:,} test texts would tell two accuracies apart from {closer:.1f} points on."
+    for run in comparison.runs:
+        wide = [f"{WIDE_NAMES[name]} {mean(row.result['acc'] for row in rows):.1%}" for name, rows in run.wide.items()]
+        if wide:
+            claim += (
+                f"; in the paper's size, cut from MPNet, taught by {TEACHER_NAMES.get(run.name, run.name)}, one seed: "
+            )
+            claim += f"{' and '.join(wide)}, QD-LLM there {mean(accuracies(run, 'quantum')):.1%}"
     real = [run for run in comparison.runs if is_real(run)]
     if not real:
         status = UNTRIED

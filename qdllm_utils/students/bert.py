@@ -1,4 +1,4 @@
-"""What the four compression baselines share: a small BERT classifier, its tokens, a teacher's inner states.
+"""What the compression baselines share: a small classifier cut from a BERT, its tokens, a teacher's inner states.
 
 Each baseline is one file that says its sizes and its loss. A decoder teacher shares neither width nor
 tokeniser with a BERT student, so only its class logits transfer; the terms on hidden states and attention
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Size:
-    """A student's size: the pre-trained BERT it is cut from, and the numbers of the layers that are kept."""
+    """A student's size: the pre-trained BERT (or MPNet) it is cut from, and the numbers of the layers that are kept."""
 
     source: str
     layers: tuple[int, ...]
@@ -117,22 +117,23 @@ class BertStudent(nn.Module):
             patience=self.patience,
             select_from=self.inner_epochs,
         )
-        from transformers import BertForSequenceClassification
+        from transformers import AutoModelForSequenceClassification
 
         weights = keep_layers(origin, size.layers)
         self.teacher_depth = teacher.config.num_hidden_layers if teacher is not None else 0
         config.num_hidden_layers, config.num_labels = len(size.layers), classes
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.model = BertForSequenceClassification(config)
+            self.model = AutoModelForSequenceClassification.from_config(config)
             self.build_extra(teacher)
-        self.model.bert.load_state_dict(weights)
+        encoder = self.model.base_model
+        encoder.load_state_dict({name: weights[name] for name in encoder.state_dict()})  # MPNet's drops its pooler
 
     def load_source(self, size: Size) -> "BertModel":
-        """The pre-trained BERT that the student is cut from."""
-        from transformers import BertModel
+        """The pre-trained encoder that the student is cut from."""
+        from transformers import AutoModel
 
-        return BertModel.from_pretrained(locate(size.source))
+        return AutoModel.from_pretrained(locate(size.source))
 
     def build_extra(self, teacher: "BertModel | None") -> None:
         """Parameters that only training needs (TinyBERT's W_fit); none by default."""
@@ -171,13 +172,15 @@ class BertStudent(nn.Module):
         """Drop the word vectors of tokens that occur in none of the texts; returns the texts renumbered.
 
         They get no gradient and are never looked up, but the optimiser would carry them through every step,
-        which for short texts costs more than the texts do. `trainable` counts them all the same.
+        which for short texts costs more than the texts do. `trainable` counts them all the same. Padding keeps
+        its number, by which MPNet knows where a text ends; `used`: the old numbers of those that stay.
         """
-        words = self.model.bert.embeddings.word_embeddings
-        used, ids = torch.unique(tokens["input_ids"], return_inverse=True)
-        self.left_out = (words.num_embeddings - len(used)) * words.embedding_dim
-        self.model.bert.embeddings.word_embeddings = nn.Embedding.from_pretrained(words.weight[used], freeze=False)
-        return tokens | {"input_ids": ids}
+        embeddings, ids = self.model.base_model.embeddings, tokens["input_ids"]
+        words = embeddings.word_embeddings
+        self.used = torch.unique(torch.cat([torch.arange(words.padding_idx + 1), ids.flatten()]))
+        self.left_out = (words.num_embeddings - len(self.used)) * words.embedding_dim
+        embeddings.word_embeddings = nn.Embedding.from_pretrained(words.weight[self.used], freeze=False)
+        return tokens | {"input_ids": torch.searchsorted(self.used, ids)}
 
     def run(self, batch: Data, hidden: bool = False) -> tuple[Tensor, tuple[Tensor, ...], Data]:
         """Class logits (B, C), hidden states, and the batch without its leading axis, cut to its longest text."""

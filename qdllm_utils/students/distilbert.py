@@ -43,3 +43,11 @@ class DistilBERT(BertStudent):
             distance = 1 - cosine_similarity(hidden[-1], target, dim=-1)
             loss = loss + self.weights["cos"] * (distance * mask).sum(1) / mask.sum(1)
         return loss.unsqueeze(0)
+
+
+class WideDistilBERT(DistilBERT):
+    """4 x 768, the paper's size, cut from MPNet, whose frozen states QD-LLM reads; fine-tuned at BERT's usual rate."""
+
+    name = "distilbert_768"
+    small = paper = Size("mpnet", (0, 3, 6, 9))
+    learning_rate = 5e-5

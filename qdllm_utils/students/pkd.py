@@ -46,3 +46,11 @@ class PKD(BertStudent):
             difference = normalize(states, dim=-1) - batch["patient"].to(states.dtype)
             loss = loss + self.weights["beta"] * (difference**2).flatten(1).mean(1)
         return loss.unsqueeze(0)
+
+
+class WidePKD(PKD):
+    """4 x 768, the paper's size, cut from MPNet, whose frozen states QD-LLM reads; fine-tuned at BERT's usual rate."""
+
+    name = "pkd_768"
+    small = paper = Size("mpnet", (0, 1, 2, 3))
+    learning_rate = 5e-5

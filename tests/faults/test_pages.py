@@ -7,6 +7,8 @@ import nbformat
 import pytest
 
 from qdllm_utils import report
+from qdllm_utils.config import TASKS
+from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs import comparison as comparing
 from qdllm_utils.runs import experiments, missing
 from qdllm_utils.runs.jobs import Failed
@@ -70,6 +72,23 @@ def test_a_comparison_keeps_the_arms_that_are_whole(monkeypatch, tmp_path):
     assert set(run.students) == set(experiments.STUDENTS) - {"pkd"} and run.failed == {"pkd": "seed 2: no memory"}
     run = comparing.run_of(chosen, range(3), range(3))  # reading with MiniLM too, which fails alike here
     assert set(run.failed) == {"pkd", "quantum reading with minilm"} and run.others == {}
+
+
+def test_wide_students_are_made_under_the_teachers_that_are_named(monkeypatch, tmp_path, refused):
+    whole, asked = comparison(tmp_path, ("opt",)).runs[0], []
+
+    def rows(self, students, seeds, baseline_seeds=None):
+        asked.append((self.teacher, students, len(seeds)))
+        return {name: [] for name in students}
+
+    monkeypatch.setattr(experiments.Experiment, "student_rows", rows)
+    monkeypatch.setattr(experiments.Experiment, "teacher_row", lambda self: whole.teacher)
+    values = {"scale": "cpu", "preset": "paper", "seeds": 2, "refresh": False, "teacher": "minilm, mpnet"}
+    found = comparing.compare(Parameters(values | {"wide": "mpnet@hiding, minilm@thematic"}), TASKS["hiding"])
+    assert [set(run.wide) for run in found.runs] == [set(), {"distilbert_768", "pkd_768"}]
+    assert [each for each in asked if "pkd_768" in each[1]] == [("mpnet", experiments.WIDE, 1)]
+    with refused("wide names qwen, which is no teacher of this run"):
+        comparing.compare(Parameters(values | {"wide": "qwen"}), TASKS["hiding"])
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def no_training(monkeypatch):
 
     monkeypatch.setattr(jobs, "run_jobs", refuse)
     monkeypatch.setattr(Experiment, "compute_teacher", refuse)
-    monkeypatch.setattr(Experiment, "check_weights", lambda self: None)
+    monkeypatch.setattr(Experiment, "check_weights", lambda *_: None)
     monkeypatch.setattr(Experiment, "jobs", refuse)
 
 

@@ -105,7 +105,7 @@ def test_only_missing_rows_are_trained_and_each_is_saved_as_it_comes(monkeypatch
         ]
 
     monkeypatch.setattr(Experiment, "jobs", jobs_of)
-    monkeypatch.setattr(Experiment, "check_weights", lambda self: None)
+    monkeypatch.setattr(Experiment, "check_weights", lambda *_: None)
     monkeypatch.setattr(jobs, "run_jobs", run)
     with pytest.raises(KeyboardInterrupt):
         chosen.student_rows(("pkd", "quantum"), range(4))
@@ -119,7 +119,7 @@ def test_weights_out_of_reach_are_noticed_before_anything_is_trained(monkeypatch
     """At the scale `paper` the teacher, the embedder and all four students' sources must be there."""
     located = []
     monkeypatch.setattr(experiments.pretrained, "locate", lambda name: located.append(name) or name)
-    experiment(scale=SCALES["paper"]).check_weights()
+    experiment(scale=SCALES["paper"]).check_weights({})
     sources = {jobs.BASELINES[student].paper.source for student in STUDENTS if student != "quantum"}
     assert {"facebook/opt-6.7b", "bert", *sources} <= set(located)
 

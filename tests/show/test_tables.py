@@ -117,6 +117,17 @@ def test_a_table_whose_lines_have_different_numbers_of_seeds_names_them(tmp_path
     assert sum("1 seed" in row[0].split("|") for row in rows) == 3 and "the seeds that a line names" in shown
 
 
+def test_students_of_the_papers_size_stand_below_the_five_with_no_value_of_the_paper(tmp_path):
+    plain = comparison(tmp_path, ("opt",))
+    wide = {"distilbert_768": [fake_row("distilbert_768", 0, 0.83, 52_785_026)]}
+    more = replace(plain, runs=[replace(plain.runs[0], wide=wide)])
+    rows = cells(shown := tables.compression_table(more))
+    assert rows[-1][0] == "DistilBERT, 4 × 768|MLM term left out|cut from MPNet|some size, 52.79M|1 seed"
+    assert "100.00% of the largest" in rows[2][0]
+    assert rows[-1][1] == "0.8300" and "those of 4 × 768 out of MPNet" in shown
+    assert len(more.rows) == len(plain.rows) + 1 and "out of MPNet" not in tables.compression_table(plain)
+
+
 def test_a_teacher_that_the_paper_has_not_gets_no_value_of_the_paper(tmp_path):
     rows = cells(tables.compression_table(comparison(tmp_path, ("minilm",))))
     assert len(rows) == 7 and all("|paper 0" in cell for row in rows[2:7] for cell in row[1:5])

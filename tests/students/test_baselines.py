@@ -12,14 +12,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertModel, MPNetConfig, MPNetModel, PreTrainedTokenizerFast
 
 from qdllm_utils.learning.training import fit, predict
 from qdllm_utils.students import bert
 from qdllm_utils.students.bert import Size, attention_scores, keep_layers, tokenize
-from qdllm_utils.students.distilbert import DistilBERT
+from qdllm_utils.students.distilbert import DistilBERT, WideDistilBERT
 from qdllm_utils.students.minillm import MiniLLM
-from qdllm_utils.students.pkd import PKD
+from qdllm_utils.students.pkd import PKD, WidePKD
 from qdllm_utils.students.tinybert import TinyBERT
 
 BASELINES = (TinyBERT, MiniLLM, DistilBERT, PKD)
@@ -177,8 +177,7 @@ PAPER = {
 def test_the_papers_sizes_are_those_of_its_table(baseline, monkeypatch):
     name, depth, width, inner, millions = PAPER[baseline]
     config = BertConfig(hidden_size=width, num_hidden_layers=depth, num_attention_heads=12, intermediate_size=inner)
-    monkeypatch.setattr(bert, "locate", lambda name: name)
-    monkeypatch.setattr(BertModel, "from_pretrained", lambda name: BertModel(config))
+    monkeypatch.setattr(bert.BertStudent, "load_source", lambda self, size: BertModel(config))
     assert baseline.paper.source == name
     with torch.device("meta"):
         student = baseline(baseline.paper, 2, 10, 0)
@@ -365,6 +364,61 @@ def test_the_teacher_is_not_changed_by_computing_its_columns(source, teacher):
 def test_the_constants_of_the_losses_are_the_published_ones():
     assert DistilBERT.weights == {"ce": 5.0, "cos": 1.0, "temperature": 2.0}
     assert PKD.weights == {"alpha": 0.7, "temperature": 10.0, "beta": 500.0}
+
+
+# --- cut from MPNet ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mpnet(tmp_path_factory) -> str:
+    """A folder with a tiny MPNet, whose padding has the number 1 and whose positions are counted from it."""
+    folder = tmp_path_factory.mktemp("tiny-mpnet")
+    vocabulary = {word: number for number, word in enumerate(["<s>", "<pad>", "</s>", "<unk>", "<mask>", *WORDS])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    special = {"pad_token": "<pad>", "unk_token": "<unk>", "cls_token": "<s>", "sep_token": "</s>"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
+    torch.manual_seed(3)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 24}
+    config = MPNetConfig(vocab_size=len(vocabulary), max_position_embeddings=64, initializer_range=0.3, **sizes)
+    MPNetModel(config).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("baseline", [WideDistilBERT, WidePKD])
+def test_a_wide_student_is_the_named_layers_of_mpnet(baseline, mpnet):
+    tiny, whole = case(baseline, mpnet, (1, 3)), MPNetModel.from_pretrained(mpnet)
+    own = tiny.student.model.mpnet
+    for mine, theirs in enumerate((1, 3)):
+        for name, values in whole.encoder.layer[theirs].named_parameters():
+            assert torch.equal(own.encoder.layer[mine].get_parameter(name), values)
+    bias = "encoder.relative_attention_bias.weight"
+    assert torch.equal(own.get_parameter(bias), whole.get_parameter(bias))
+    assert tiny.loss().isfinite().all() and not tiny.student.same_family
+
+
+@pytest.mark.parametrize("texts", [TEXTS, ["good day", "bad night"]])
+def test_leaving_out_tokens_of_mpnet_keeps_its_positions_with_and_without_padding(mpnet, texts):
+    student = WidePKD(Size(mpnet, (0, 2)), 2, 1, 0)
+    tokens = tokenize(texts, mpnet)
+    before, count = predict(student, tokens), student.trainable()
+    torch.testing.assert_close(predict(student, student.leave_out_unused_tokens(tokens)), before)
+    assert student.trainable() == count and student.left_out > 0
+
+
+@pytest.mark.parametrize("baseline", [WideDistilBERT, WidePKD])
+def test_the_wide_students_have_the_parameters_of_the_formula(baseline, monkeypatch):
+    """Song et al. 2020: BERT's layers, one bias of 32 distances a head for all, no segments; a head of two layers."""
+    config = MPNetConfig(vocab_size=30527, max_position_embeddings=514)
+    monkeypatch.setattr(bert.BertStudent, "load_source", lambda self, size: MPNetModel(config))
+    with torch.device("meta"):
+        student = baseline(baseline.small, 2, 10, 0)
+    layer = 4 * (768**2 + 768) + 2 * 768 * 3072 + 3072 + 768 + 4 * 768
+    assert student.trainable() == (30527 + 514 + 2) * 768 + 32 * 12 + 4 * layer + 768**2 + 768 + 2 * 769 == 52_785_026
+    assert student.describe() == "4 x 768" and baseline.small == baseline.paper and baseline.small.source == "mpnet"
 
 
 def test_leaving_out_unused_tokens_changes_neither_logits_nor_count(source):
