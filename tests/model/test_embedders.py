@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -123,13 +124,14 @@ def test_a_quantum_student_of_ones_own_embedder_goes_to_figure_5_and_into_a_bund
     found = distil(texts, labels, None, embedder=str(tiny), arms=("quantum",), curve=False, progress=False)
     folder, table = found.save(tmp_path / "model", name="quantum"), tmp_path / "new.csv"
     pd.DataFrame({"text": texts[:6], "label": labels[:6]}).to_csv(table, index=False)
-    values = {"model": str(folder), "csv": str(table)}
+    values = {"model": str(folder), "csv": str(table), "seed": 0}
     with refused("-p embedder"):
         saved_subject(Parameters(values), Store())
     subject = saved_subject(Parameters(values | {"embedder": str(tiny)}), Store())
     assert subject is not None
     scorer = load(folder, embedder=str(tiny)).model_.scorer
     assert np.allclose(subject.inputs, scorer.head.inputs(scorer.embedder.transform(texts[:6])))
+    assert "draws" not in subject.identity and replace(subject, seed=1).identity == subject.identity | {"draws": 1}
     main(["hardware", "export", str(folder), str(table), str(tmp_path / "bundle"), "--embedder", str(tiny)])
     assert len(list((tmp_path / "bundle").rglob("*.qasm"))) >= 6
 
