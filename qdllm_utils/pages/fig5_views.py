@@ -71,11 +71,11 @@ def figure5(parameters: Parameters) -> Figure5:
     usual = min(TEXTS, len(saved.test)) if saved else DEMO_TEXTS if parameters.demo else TEXTS
     texts = parameters.texts or usual
     settings = Settings(texts, shots_of(parameters), parameters.calibration)
-    every = [(study, study.row()) for study in (Study(subject, settings) for subject in subjects)]
-    shown: dict[tuple[str, int], tuple[Study, Row]] = {}
-    for study, row in every:
-        shown.setdefault((study.subject.title, study.subject.layers), (study, row))
-    studies, rows = [study for study, _ in shown.values()], [row for _, row in shown.values()]
+    names, counting = [(subject.title, subject.layers) for subject in subjects], replace(settings, texts=0)
+    made = [Study(s, settings if names.index(names[k]) == k else counting) for k, s in enumerate(subjects)]
+    every = [(study, study.row()) for study in made]
+    shown = [(study, row) for study, row in every if study.settings.texts]
+    studies, rows = [study for study, _ in shown], [row for _, row in shown]
     sent = [k for k, study in enumerate(studies) if study.subject.layers == studies[0].subject.layers]
     submission = submit_or_explain([studies[k] for k in sent], [rows[k] for k in sent], parameters)
     return Figure5(parameters, studies, rows, every, replay(parameters.ledger, store), submission)
