@@ -37,18 +37,24 @@ def tiny_bert(seed: int, **changes) -> BertModel:
     return BertModel(config).eval()
 
 
+def save_tokenizer(folder, start: str, end: str, special: list[str]) -> None:
+    """A tokeniser of WORDS after `special`, which hold padding, the unknown, start and end."""
+    vocabulary = {word: number for number, word in enumerate([*special, *WORDS])}
+    pad, unknown = (next(word for word in special if name in word.lower()) for name in ("pad", "unk"))
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=unknown))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{start} $A {end}", special_tokens=[(word, vocabulary[word]) for word in (start, end)]
+    )
+    named = {"pad_token": pad, "unk_token": unknown, "cls_token": start, "sep_token": end}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named).save_pretrained(folder)
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory) -> str:
     """A folder with a tiny BERT and its tokeniser, as save_pretrained writes them."""
     folder = tmp_path_factory.mktemp("tiny-bert")
-    vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
+    save_tokenizer(folder, "[CLS]", "[SEP]", ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
     tiny_bert(0).save_pretrained(folder)
     return str(folder)
 
@@ -373,17 +379,10 @@ def test_the_constants_of_the_losses_are_the_published_ones():
 def mpnet(tmp_path_factory) -> str:
     """A folder with a tiny MPNet, whose padding has the number 1 and whose positions are counted from it."""
     folder = tmp_path_factory.mktemp("tiny-mpnet")
-    vocabulary = {word: number for number, word in enumerate(["<s>", "<pad>", "</s>", "<unk>", "<mask>", *WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
-    )
-    special = {"pad_token": "<pad>", "unk_token": "<unk>", "cls_token": "<s>", "sep_token": "</s>"}
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
+    save_tokenizer(folder, "<s>", "</s>", ["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
     torch.manual_seed(3)
     sizes = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 24}
-    config = MPNetConfig(vocab_size=len(vocabulary), max_position_embeddings=64, initializer_range=0.3, **sizes)
+    config = MPNetConfig(vocab_size=5 + len(WORDS), max_position_embeddings=64, initializer_range=0.3, **sizes)
     MPNetModel(config).save_pretrained(folder)
     return str(folder)
 
