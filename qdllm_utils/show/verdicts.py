@@ -124,13 +124,7 @@ def compression(comparison: Comparison) -> Verdict:
     texts = comparison.runs[0].teacher.result["rows"]["test"]
     closer = 100 * 1.96 * sqrt(2) * accuracy_error(mean(ours["quantum"]), texts)
     sure = f"Were errors independent, {texts:,} test texts would tell two accuracies apart from {closer:.1f} points on."
-    for run in comparison.runs:
-        wide = [f"{WIDE_NAMES[name]} {mean(row.result['acc'] for row in rows):.1%}" for name, rows in run.wide.items()]
-        if wide:
-            claim += (
-                f"; in the paper's size, cut from MPNet, taught by {TEACHER_NAMES.get(run.name, run.name)}, one seed: "
-            )
-            claim += f"{' and '.join(wide)}, QD-LLM there {mean(accuracies(run, 'quantum')):.1%}"
+    sure += "".join(f" {each}" for each in map(beside_wide, comparison.runs) if each)
     real = [run for run in comparison.runs if is_real(run)]
     if not real:
         status = UNTRIED
@@ -148,6 +142,17 @@ def compression(comparison: Comparison) -> Verdict:
     ]
     status = overall_status(statuses) if place == papers_place else NOT
     return Verdict(status, f"of {len(statuses)} printed values {tally(statuses)}; {claim}. {sure}")
+
+
+def beside_wide(run: TeacherRun) -> str:
+    """What the students of the paper's size have beside QD-LLM, a sentence; empty where there are none."""
+    if not run.wide:
+        return ""
+    told = [f"{WIDE_NAMES[name]} {mean(row.result['acc'] for row in rows):.1%}" for name, rows in run.wide.items()]
+    return (
+        f"In the paper's size, cut from MPNet, taught by {TEACHER_NAMES.get(run.name, run.name)}, one seed: "
+        f"{' and '.join(told)}; QD-LLM there {mean(accuracies(run, 'quantum')):.1%}."
+    )
 
 
 def accuracies(run: TeacherRun, student: str) -> list[float]:

@@ -104,3 +104,13 @@ def test_a_second_reader_gets_its_own_place():
 
 def test_verdict_is_escaped():
     assert "a &lt; b" in verdicts.Verdict("reproduced", "a < b")._repr_mimebundle_()[0]["text/html"]
+
+
+def test_students_of_the_papers_size_are_set_beside_the_quantum_one():
+    plain = comparison("qwen", "cpu", {})
+    assert "In the paper's size" not in verdicts.compression(plain).why
+    wide = {"pkd_768": [Row({"kind": "student"}, {"acc": 0.912}, {})]}
+    found = verdicts.compression(replace(plain, runs=[replace(plain.runs[0], wide=wide)]))
+    quantum = paper.number(paper.compression("emotion", "opt", "quantum", "acc"))
+    sentence = "cut from MPNet, taught by Qwen2.5-Coder-1.5B, one seed: PKD, 4 × 768 91.2%; "
+    assert f"{sentence}QD-LLM there {quantum:.1%}." in found.why and sentence in found.short
