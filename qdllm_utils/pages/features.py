@@ -16,7 +16,7 @@ from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.statistics import LEAST_SEEDS, Difference, family_of
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.runs.tuning import Arm, Outcome, answers_against, number_of_seeds, tasks_of, train
-from qdllm_utils.show.tables import READERS
+from qdllm_utils.show.tables import READERS, TEACHER_NAMES
 from qdllm_utils.texts.sources import Source
 from qdllm_utils.texts.teacher_specs import adapter_of
 
@@ -69,7 +69,8 @@ class Panel:
     @property
     def title(self) -> str:
         """Task, reader and teacher in words."""
-        return f"{TASKS[self.task].title}, read by {self.reader}, teacher {self.teacher.result['name']}"
+        name = self.teacher.result["name"]
+        return f"{TASKS[self.task].title}, read by {self.reader}, teacher {TEACHER_NAMES.get(name, name)}"
 
 
 @dataclass(frozen=True)
