@@ -171,14 +171,14 @@ def verdict(figure: Figure5) -> HTML:
     depths: dict[int, list[str]] = {}
     for study, row in zip(figure.studies, figure.rows, strict=True):
         ideal, noise = (100 * row.result["right"][name] / row.result["test_texts"] for name in ("ideal", "noise"))
-        subject = study.subject
-        title = subject.title.lower() if isinstance(subject, Trained) else subject.title
-        told = f"{title} {ideal:.1f} to {noise:.1f}% (chance {100 / subject.classes:.0f}%)"
+        title = study.subject.title.lower() if isinstance(study.subject, Trained) else study.subject.title
+        told = f"{title} {ideal:.1f} to {noise:.1f}% (chance {100 / study.subject.classes:.0f}%)"
         depths.setdefault(row.result["layers"], []).append(told)
     low, high = printed("lowest accuracy"), printed("highest accuracy")
-    said = [summary(figure)]
+    said, subject = [summary(figure)], figure.studies[0].subject
+    whose = f" of {subject.source}'s student of seed {subject.seed}" if len(figure.every) > len(figure.rows) else ""
     said += [
-        f"With {layers} layers the simulated noise of a chip takes the accuracy from {', '.join(told)}."
+        f"With {layers} layers the simulated noise of a chip takes the accuracy{whose} from {', '.join(told)}."
         for layers, told in depths.items()
     ]
     said.append(f"The paper prints {low} to {high} from a chip that nobody here has run; this is noise by a model.")
