@@ -5,6 +5,7 @@ from statistics import fmean
 import numpy as np
 from scipy.stats import norm
 
+from qdllm_utils.pages.fig5 import change
 from qdllm_utils.pages.fig5_views import Figure5, rows_of
 from qdllm_utils.runs.store import Row
 from qdllm_utils.show.html_table import HTML, head, table
@@ -44,11 +45,6 @@ def texts(row: Row) -> int:
 def over_seeds(values: list[float]) -> HTML:
     """The mean and below it the range."""
     return head(f"{fmean(values):.1f}", f"{min(values):.1f} to {max(values):.1f}")
-
-
-def change(row: Row) -> float:
-    """What noise adds to the accuracy, in points."""
-    return 100 * float(row.result["right"]["noise"] - row.result["right"]["ideal"]) / texts(row)
 
 
 def change_over_texts(rows: list[Row]) -> tuple[float, float]:

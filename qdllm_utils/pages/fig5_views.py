@@ -8,14 +8,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from qdllm_utils.config import changed
-from qdllm_utils.pages.fig5 import (
-    ERROR_CURVE,
-    Settings,
-    Study,
-    crossing,
-    supporting_sizes,
-    texts_needed,
-)
+from qdllm_utils.pages.fig5 import ERROR_CURVE, Settings, Study, change, crossing, supporting_sizes, texts_needed
 from qdllm_utils.pages.fig5_checks import check_study, check_submission, shots_of
 from qdllm_utils.pages.fig5_jobs import Replay, replay, submit_or_explain
 from qdllm_utils.pages.fig5_paired import MITIGATED
@@ -71,6 +64,7 @@ def figure5(parameters: Parameters) -> Figure5:
     usual = min(TEXTS, len(saved.test)) if saved else DEMO_TEXTS if parameters.demo else TEXTS
     texts = parameters.texts or usual
     settings = Settings(texts, shots_of(parameters), parameters.calibration)
+    # the first student of a task and a depth is shown, of those after it the classes are counted
     names, counting = [(subject.title, subject.layers) for subject in subjects], replace(settings, texts=0)
     made = [Study(s, settings if names.index(names[k]) == k else counting) for k, s in enumerate(subjects)]
     every = [(study, study.row()) for study in made]
@@ -189,8 +183,7 @@ def summary(figure: Figure5) -> str:
     """What the noise costs at each depth, in one sentence."""
     losses: dict[int, list[float]] = {}
     for _, row in figure.every:
-        ideal, noise = (100 * row.result["right"][name] / row.result["test_texts"] for name in ("ideal", "noise"))
-        losses.setdefault(row.result["layers"], []).append(noise - ideal)
+        losses.setdefault(row.result["layers"], []).append(change(row))
     told = " and ".join(
         f"{min(each):+.1f} points" + (f" to {max(each):+.1f}" if len(each) > 1 else "") + f" with {layers} layers"
         for layers, each in losses.items()

@@ -28,6 +28,11 @@ class TeacherRun:
     others: dict[str, list[Row]] = field(default_factory=dict)
     wide: dict[str, list[Row]] = field(default_factory=dict)
 
+    @property
+    def lines(self) -> list[list[Row]]:
+        """The rows of each student, whatever it reads and however wide it is."""
+        return [rows for part in (self.students, self.others, self.wide) for rows in part.values()]
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -47,9 +52,7 @@ class Comparison:
     @property
     def rows(self) -> list[Row]:
         """Every row: students, students of the other embedders and of 4 x 768, teachers."""
-        groups = [group for run in self.runs for group in (run.students, run.others, run.wide)]
-        parts = [part for group in groups for part in group.values()]
-        return [row for part in parts for row in part] + [run.teacher for run in self.runs]
+        return [row for run in self.runs for rows in run.lines for row in rows] + [run.teacher for run in self.runs]
 
     @property
     def failures(self) -> list[str]:

@@ -148,14 +148,9 @@ def compression_table(comparison: Comparison) -> HTML:
     return HTML(found, failed=comparison.failures) if comparison.failures else found
 
 
-def run_rows(run: TeacherRun) -> list[list[Row]]:
-    """The rows of each of a teacher's students, whatever it reads and however wide it is."""
-    return [rows for part in (run.students, run.others, run.wide) for rows in part.values()]
-
-
 def named_seeds(comparison: Comparison) -> dict[int, str]:
     """{number of seeds: '10 seeds'}, where the lines of a table have different numbers of them; else {}."""
-    found = {len(rows) for run in comparison.runs for rows in run_rows(run)}
+    found = {len(rows) for run in comparison.runs for rows in run.lines}
     return {number: f"{number} seed{'' if number == 1 else 's'}" for number in found} if len(found) > 1 else {}
 
 

@@ -12,6 +12,7 @@ from qdllm_utils.config import SCALES, knobs
 from qdllm_utils.runs import experiments, jobs, teaching
 from qdllm_utils.runs.experiments import STUDENTS, Experiment
 from qdllm_utils.runs.store import Row, Store, key_of
+from qdllm_utils.show import tables
 from qdllm_utils.texts.sources import Source
 from qdllm_utils.texts.teachers import TeacherOutput
 
@@ -115,13 +116,21 @@ def test_only_missing_rows_are_trained_and_each_is_saved_as_it_comes(monkeypatch
     assert [row.result["acc"] for row in rows["pkd"]] == [0.0, 0.1, 0.2, 0.3]
 
 
+def test_the_names_of_the_students_are_those_of_their_classes():
+    assert tuple(jobs.BASELINES) == experiments.COMPRESSION and tuple(jobs.WIDE_BASELINES) == experiments.WIDE
+    assert tuple(tables.WIDE_NAMES) == experiments.WIDE and tuple(tables.STUDENT_NAMES) == STUDENTS
+
+
 def test_weights_out_of_reach_are_noticed_before_anything_is_trained(monkeypatch):
     """At the scale `paper` the teacher, the embedder and all four students' sources must be there."""
     located = []
     monkeypatch.setattr(experiments.pretrained, "locate", lambda name: located.append(name) or name)
     experiment(scale=SCALES["paper"]).check_weights({})
+    assert "mpnet" not in located
     sources = {jobs.BASELINES[student].paper.source for student in STUDENTS if student != "quantum"}
     assert {"facebook/opt-6.7b", "bert", *sources} <= set(located)
+    experiment(scale=SCALES["paper"]).check_weights({"pkd_768": [0]})
+    assert "mpnet" in located
 
 
 def test_a_teacher_from_a_folder_leaves_no_path_in_its_row(monkeypatch, tmp_path):
