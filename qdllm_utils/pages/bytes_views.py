@@ -7,12 +7,12 @@ import seaborn as sns
 
 from qdllm_utils.pages.bytes import FAMILIES, Panel, Stored, conclusions
 from qdllm_utils.show.html_table import HTML, below, group, plain_line, sentences, table
-from qdllm_utils.show.plots import style, watermark
+from qdllm_utils.show.plots import layout_of, style, watermark
 from qdllm_utils.show.tables import OWN_DATA, measured, spread
 
 
 def stored_table(stored: Stored) -> HTML:
-    """A group for each task: every stored model from few bytes to many."""
+    """A group for each task and teacher: every stored model from few bytes to many."""
     columns = ("Stored bytes", "States", "Acc", "On the front", "Seeds")
     body = []
     for panel in stored.panels:
@@ -45,17 +45,20 @@ def stored_conclusion(stored: Stored) -> HTML:
 
 
 def accuracy_against_bytes(panels: list[Panel], demo: bool) -> Any:
-    """Test accuracy (mean and standard deviation over seeds) against stored bytes (logarithmic), a panel a task.
+    """Test accuracy (mean and standard deviation over seeds) against stored bytes (logarithmic), a panel a task
+    and teacher.
 
     The stepped line is the front, chosen on validation and drawn at its test accuracies; probes carry their bits.
     """
     style()
     looks = dict(zip(FAMILIES, zip("^*DoXsP", sns.color_palette("colorblind"), strict=False), strict=True))
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(max(7.0, 4.6 * len(panels)), 4.8), squeeze=False, layout="constrained"
-    )
+    rows, columns = layout_of(len(panels))
+    size = max(7.0, 4.6 * columns), 0.6 + 4.2 * rows
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    for axis in axes.flat[len(panels) :]:
+        axis.set_visible(False)
     shown: dict[str, Any] = {}
-    for axis, panel in zip(axes[0], panels, strict=True):
+    for axis, panel in zip(axes.flat, panels, strict=False):
         for entry in panel.entries:
             marker, colour = looks[entry.family]
             centre, sd = spread(row.result["acc"] for row in entry.rows)
@@ -70,7 +73,8 @@ def accuracy_against_bytes(panels: list[Panel], demo: bool) -> Any:
             *zip(*front, strict=True), where="post", color="0.35", linewidth=1
         )
         axis.set(xscale="log", xlabel="stored bytes of the student,\nwithout its embedder", title=panel.title)
-    axes[0, 0].set_ylabel("test accuracy")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("test accuracy")
     figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=4, frameon=False)
     if demo:
         watermark(figure)

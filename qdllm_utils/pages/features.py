@@ -224,7 +224,9 @@ def answer(features: Features) -> str:
 
     panels = len(features.panels)
     several = len({panel.reader for panel in features.panels}) > 1
-    what = "pairs of a task and a reader" if several else f"task{'s' if panels > 1 else ''}"
+    taught = len({panel.teacher.result["name"] for panel in features.panels}) > 1
+    parts = ["task", *["teacher"] * taught, *["reader"] * several]
+    what = f"cases ({', '.join(parts)})" if len(parts) > 1 else f"task{'s' if panels > 1 else ''}"
     reader = f"; another reader of the text is one in {gains('reader')}" if several else ""
     return (
         f"Of {panels} {what}, a better frozen feature is a certain gain in "

@@ -1,6 +1,7 @@
 """Features against students: steps are chosen on validation, told on the test rows, and shown whole."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -79,10 +80,12 @@ def test_a_second_reader_is_held_against_the_first_on_the_features_that_validati
     assert {each.difference.family for each in second.steps.values()} == {len(STEPS)}
     shown = page((), second)
     assert features.answer(shown) == (
-        "Of 2 pairs of a task and a reader, a better frozen feature is a certain gain in 1, a fine-tuned one on top of "
-        "it in 2; another student is one on the released feature in 2, on the better feature in 2; another reader of "
+        "Of 2 cases (task, reader), a better frozen feature is a certain gain in 1, a fine-tuned one on top of it in "
+        "2; another student is one on the released feature in 2, on the better feature in 2; another reader of "
         "the text is one in 0 of 1."
     )
+    other = replace(first, teacher=Row(first.teacher.identity, {"name": "qwen", "acc": 0.8}, {}))
+    assert features.answer(page((), second, other)).startswith("Of 3 cases (task, teacher, reader), ")
     told = features.conclusions(shown)[1]
     assert told.startswith("Hiding detection, read by MPNet, teacher MiniLM:")
     assert "MPNet in place of MiniLM, middle gives QD-LLM -1.0 [" in told and "reader" in str(shown.groups())
