@@ -229,7 +229,7 @@ def held(experiment: Experiment, row: Row) -> dict[str, np.ndarray]:
 
 
 def conclusions(stored: Stored) -> list[str]:
-    """One sentence in all, then one for each task, teacher and student: the smallest classical model, like with like."""
+    """One sentence in all, then one for each panel and student: the smallest classical model, like with like."""
     pairs = [(panel, family) for panel in stored.panels for family in FAMILIES[:2]]
     cases = [(panel, student) for panel, family in pairs for student in students_of(panel, family)]
     ratios = [student.stored_bytes / other.stored_bytes for panel, student in cases if (other := level(panel, student))]
