@@ -110,7 +110,7 @@ class Knobs:
     upper (the mean at half and at three quarters of the depth), last_token and middle_last (the text's last token at
     the end and at half depth), several (cls, mean and maximum side by side); chosen: the best of them on validation,
     once for each task and embedder. Fine-tuned, mean over tokens: distilled (the embedder, from the teacher's
-    outputs), teacher (a BERT teacher's own states).
+    outputs), teacher (the own states of a teacher that is an encoder).
     scaling: how Linear(E) becomes angles (minmax: per row to [0, 10] rad, as released; tanh: E standardised
     on the training rows, z = pi/2 (1 + tanh)). alpha, temperature, divergence: of the loss (paper, eq. 14).
     standardise: whether E is standardised on the training rows where scaling is minmax (it always is for tanh).

@@ -177,7 +177,7 @@ def check_states(teachers: tuple[str, ...]) -> None:
         if teacher in PAPER_TEACHERS:
             raise InputError(
                 f"pooling is teacher, and the states of {teacher} are not kept: choose another pooling, or the teacher "
-                "minilm or another BERT."
+                "minilm, mpnet or another encoder."
             )
 
 

@@ -20,7 +20,7 @@ BASELINE_EPOCHS = 10
 class Taught:
     """A teacher's word on every text. logits: (N + U, C). model: None where only probabilities were given.
 
-    adapter: a BERT teacher's LoRA weights, for baselines that match inner states.
+    adapter: an encoder's LoRA weights, for baselines that match inner states.
     """
 
     name: str
@@ -81,10 +81,10 @@ def compressed(arm: str, data: Labelled, teaching: Taught, max_tokens: int, seed
     from qdllm_utils.learning import training
     from qdllm_utils.runs.jobs import BASELINES as STUDENTS
     from qdllm_utils.texts.pretrained import locate
-    from qdllm_utils.texts.teachers import merged_bert
+    from qdllm_utils.texts.teachers import merged_encoder
 
     classes = len(data.classes)
-    teacher = merged_bert(teaching.spec, teaching.adapter, classes) if teaching.adapter else None
+    teacher = merged_encoder(teaching.spec, teaching.adapter, classes) if teaching.adapter else None
     size = STUDENTS[arm].small
     student = STUDENTS[arm](size, classes, BASELINE_EPOCHS, seed, teacher)
     tokenizer = AutoTokenizer.from_pretrained(locate(size.source), trust_remote_code=False)

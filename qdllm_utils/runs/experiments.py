@@ -142,16 +142,16 @@ class Experiment:
         return getattr(related.paper if self.scale.paper_sizes else related.small, "pooling", None) if related else None
 
     def teacher_row(self, arrays: bool = False) -> Row:
-        """The teacher's row: accuracies, sizes; with arrays its logits (N, C) and a BERT's adapter."""
+        """The teacher's row: accuracies, sizes; with arrays its logits (N, C) and an encoder's adapter."""
         return self.store.get(self.teacher_identity, self.compute_teacher, f"teacher {self.teacher}", arrays)
 
     def compute_teacher(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Fine-tune the teacher and score it; one whose states the student could not read is refused before that."""
         from qdllm_utils.runs import teaching
-        from qdllm_utils.texts.fine_tuned import check_bert
+        from qdllm_utils.texts.fine_tuned import check_encoder
 
         if self.asked.pooling == "teacher":
-            check_bert(self.teacher_spec)
+            check_encoder(self.teacher_spec)
         folder = self.checkpoints(self.teacher_identity)
         return teaching.taught(self.teacher_spec, self.source.corpus, self.parts(), folder, self.states_of)
 

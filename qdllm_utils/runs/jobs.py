@@ -61,7 +61,7 @@ class Job:
     """All that one training run needs, and nothing of where it runs.
 
     identities: of the rows that come out, one a seed. split: row numbers of train, validation, test.
-    features: (N, d) for the students on embeddings and BERT-QTC; texts: for the others. adapter: of a BERT teacher,
+    features: (N, d) for the students on embeddings and BERT-QTC; texts: for the others. adapter: of an encoder,
     else {}. teacher_logits, teacher: None for a related-task baseline.
     """
 
@@ -98,9 +98,9 @@ def build(job: Job) -> tuple[Any, training.Data]:
     size = baseline.paper if job.paper_size else baseline.small
     teacher = None
     if job.adapter and job.teacher:
-        from qdllm_utils.texts.teachers import merged_bert
+        from qdllm_utils.texts.teachers import merged_encoder
 
-        teacher = merged_bert(job.teacher, job.adapter, job.classes)
+        teacher = merged_encoder(job.teacher, job.adapter, job.classes)
     bert = baseline(size, job.classes, job.knobs.epochs, job.seeds[0], teacher)
     tokens = tokenize(list(job.texts), size.source)
     if teacher is not None and bert.same_family:

@@ -24,7 +24,7 @@ def taught(
     folder: Path,
     states: Callable[[FewLabels], np.ndarray],
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """(result, arrays) of the teacher: its accuracies and sizes; its logits (N, C) and a BERT's adapter.
+    """(result, arrays) of the teacher: its accuracies and sizes; its logits (N, C) and an encoder's adapter.
 
     rows: the numbers of the texts of each part. folder: where a run of hours keeps its checkpoints.
     states: the frozen states (N, d) that a teacher of few labels reads.

@@ -2,7 +2,7 @@
 
 Each baseline is one file that says its sizes and its loss. A decoder teacher shares neither width nor
 tokeniser with a BERT student, so only its class logits transfer; the terms on hidden states and attention
-apply with a teacher of the same family (a BERT with the student's vocabulary).
+apply with a teacher of the same family (the student's architecture and vocabulary).
 """
 
 from dataclasses import dataclass
@@ -98,7 +98,10 @@ class BertStudent(nn.Module):
         source = self.load_source(size)
         config = source.config
         matches_states = type(self).states is not BertStudent.states
-        self.same_family = matches_states and teacher is not None and teacher.config.vocab_size == config.vocab_size
+        of_family = teacher is not None and all(
+            getattr(teacher.config, key) == getattr(config, key) for key in ("model_type", "vocab_size")
+        )
+        self.same_family = matches_states and of_family
         same = ("hidden_size", "num_hidden_layers", "intermediate_size")
         origin = source
         if teacher is not None and self.same_family and self.from_teacher:

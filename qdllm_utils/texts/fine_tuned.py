@@ -7,36 +7,36 @@ from qdcircuits.errors import InputError
 from qdllm_utils.texts import pretrained
 from qdllm_utils.texts.embeddings import embed
 from qdllm_utils.texts.teacher_specs import TeacherSpec, hub_name, without_model
-from qdllm_utils.texts.teachers import fine_tune, merged_bert
+from qdllm_utils.texts.teachers import fine_tune, merged_encoder
 
 
-def no_bert(spec: TeacherSpec) -> InputError:
+def no_encoder(spec: TeacherSpec) -> InputError:
     """The refusal of the pooling `teacher` for a model whose states cannot be had again."""
     return InputError(
-        f"The pooling teacher reads the states of a BERT teacher, and {pretrained.shown_name(spec.name)} is none: "
-        "choose distilled, a frozen pooling, or the teacher minilm."
+        f"The pooling teacher reads the states of a teacher that is an encoder, and {pretrained.shown_name(spec.name)} "
+        "is none: choose distilled, a frozen pooling, or the teacher minilm or mpnet."
     )
 
 
-def check_bert(spec: TeacherSpec) -> None:
-    """Raises InputError, before any training, where a teacher is no BERT; only its configuration is read."""
+def check_encoder(spec: TeacherSpec) -> None:
+    """Raises InputError, before any training, where a teacher is no encoder; only its configuration is read."""
     from transformers import AutoConfig
 
     if spec.twin or without_model(spec.name):
-        raise no_bert(spec)
+        raise no_encoder(spec)
     source = pretrained.locate(hub_name(spec.name))
-    if AutoConfig.from_pretrained(source, trust_remote_code=False).model_type != "bert":
-        raise no_bert(spec)
+    if AutoConfig.from_pretrained(source, trust_remote_code=False).model_type not in pretrained.ENCODERS:
+        raise no_encoder(spec)
 
 
 def of_teacher(spec: TeacherSpec, adapter: dict[str, np.ndarray], texts: list[str], classes: int) -> np.ndarray:
-    """The mean over tokens of a BERT teacher's last layer, (N, d), from its adapter.
+    """The mean over tokens of a fine-tuned encoder's last layer, (N, d), from its adapter.
 
-    Raises InputError for any other teacher, whose adapter is not kept.
+    Raises InputError where there is none: for any other teacher, and for a row that was stored before adapters were.
     """
     if not adapter:
-        raise no_bert(spec)
-    return embed(texts, hub_name(spec.name), encoder=merged_bert(spec, adapter, classes))["mean"]
+        raise InputError(f"{no_encoder(spec)} An encoder that an earlier version stored: -p refresh True.")
+    return embed(texts, hub_name(spec.name), encoder=merged_encoder(spec, adapter, classes))["mean"]
 
 
 def distilled(

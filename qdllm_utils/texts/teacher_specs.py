@@ -136,5 +136,5 @@ def hub_name(name: str) -> str:
 
 
 def adapter_of(teacher: dict[str, Any]) -> dict[str, Any]:
-    """The adapter among the arrays of a teacher's row; {} where the teacher is no BERT."""
+    """The adapter among the arrays of a teacher's row; {} where the teacher is no encoder."""
     return {name.removeprefix(ADAPTER): v for name, v in teacher.items() if name.startswith(ADAPTER)}

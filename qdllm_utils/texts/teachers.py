@@ -34,7 +34,7 @@ LITERAL = ("bart", "mbart", "t5", "mt5", "umt5")  # they read a text's class at 
 class TeacherOutput:
     """logits: (N, C) of every text. parameters: of the merged model; lora_parameters: trained ones.
 
-    adapter: the adapter's weights of a BERT teacher (so that its inner states can be had again), else {}. numbers: the
+    adapter: the weights of an encoder's adapter (so that its inner states can be had again), else {}. numbers: the
     format of the base's weights.
     """
 
@@ -113,7 +113,7 @@ def train_and_predict(
     trainer.train()
     lora_parameters = sum(p.numel() for p in peft_model.parameters() if p.requires_grad)
     adapter = {}
-    if model.config.model_type == "bert":
+    if model.config.model_type in pretrained.ENCODERS:
         state = get_peft_model_state_dict(peft_model)
         adapter = {name: values.float().cpu().numpy() for name, values in state.items()}
     parameters = sum(p.numel() for name, p in peft_model.named_parameters() if is_merged(name))
@@ -275,11 +275,11 @@ def weights_folder(spec: TeacherSpec, texts: list[str], train: np.ndarray) -> It
         yield made
 
 
-def merged_bert(spec: TeacherSpec, adapter: dict[str, np.ndarray], classes: int) -> Any:
-    """The merged BERT (without its head) of a fine-tuned BERT teacher, from its pre-trained weights and adapter."""
+def merged_encoder(spec: TeacherSpec, adapter: dict[str, np.ndarray], classes: int) -> Any:
+    """The merged model (without its head) of a fine-tuned encoder, from its pre-trained weights and its adapter."""
     from peft import set_peft_model_state_dict
 
     _, model = load_classifier(pretrained.locate(hub_name(spec.name)), classes)
     peft_model = with_adapter(spec, model)
     set_peft_model_state_dict(peft_model, {name: torch.tensor(values) for name, values in adapter.items()})
-    return peft_model.merge_and_unload().eval().bert
+    return peft_model.merge_and_unload().eval().base_model

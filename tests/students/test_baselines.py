@@ -399,6 +399,22 @@ def test_a_wide_student_is_the_named_layers_of_mpnet(baseline, mpnet):
     assert tiny.loss().isfinite().all() and not tiny.student.same_family
 
 
+@pytest.mark.parametrize("baseline", [WideDistilBERT, WidePKD])
+def test_a_wide_student_of_an_mpnet_starts_from_it_and_sees_its_inner_states(baseline, mpnet):
+    teacher = MPNetModel.from_pretrained(mpnet)
+    with torch.no_grad():
+        for values in teacher.encoder.layer.parameters():
+            values.add_(0.1)
+    taught, alone = case(baseline, mpnet, (0, 2), teacher), case(baseline, mpnet, (0, 2))
+    assert taught.student.same_family
+    own = taught.student.model.mpnet.encoder.layer[1]
+    assert all(torch.equal(own.get_parameter(name), v) for name, v in teacher.encoder.layer[2].named_parameters())
+    assert taught.loss().isfinite().all() and not torch.allclose(taught.loss(), alone.loss())
+    bert_of_its_vocabulary = tiny_bert(4)
+    bert_of_its_vocabulary.config.vocab_size = teacher.config.vocab_size
+    assert not case(baseline, mpnet, (0, 2), bert_of_its_vocabulary).student.same_family
+
+
 @pytest.mark.parametrize("texts", [TEXTS, ["good day", "bad night"]])
 def test_leaving_out_tokens_of_mpnet_keeps_its_positions_with_and_without_padding(mpnet, texts):
     student = WidePKD(Size(mpnet, (0, 2)), 2, 1, 0)

@@ -48,7 +48,7 @@ def test_the_loss_is_the_cross_entropy_of_the_definition():
 
 def test_the_embedding_is_the_mean_state_of_the_merged_model(softened):
     found = fine_tuned.of_teacher(SPEC, softened.adapter, TEXTS, 2)
-    encoder = teachers.merged_bert(SPEC, softened.adapter, 2)
+    encoder = teachers.merged_encoder(SPEC, softened.adapter, 2)
     tokenizer = AutoTokenizer.from_pretrained(pretrained.minilm_folder())
     with torch.no_grad():
         alone = [encoder(**tokenizer(t, return_tensors="pt")).last_hidden_state[0].mean(0).numpy() for t in TEXTS[:4]]
@@ -73,7 +73,7 @@ def test_the_distilled_embedder_learns_from_training_rows_alone(softened, monkey
 
 
 def test_a_teacher_without_states_is_refused():
-    with pytest.raises(InputError, match="opt is none: choose distilled"):
+    with pytest.raises(InputError, match=r"opt is none: choose distilled.* earlier version stored: -p refresh True"):
         fine_tuned.of_teacher(TeacherSpec("opt", "opt", (), 8, 1e-3, 1, 8), {}, TEXTS, 2)
     declared = {"teacher": str, "preset": str, "pooling": str}
     namespace = {"__annotations__": declared, "teacher": "all", "preset": "paper", "pooling": "teacher"}
@@ -89,5 +89,5 @@ def test_a_teacher_whose_states_the_student_cannot_read_is_refused_before_it_is_
     teacher = str(tmp_path / "gpt") if name == "folder" else name
     source, scale = Source("hiding", SCALES["demo"]), SCALES["demo"]
     experiment = Experiment(source, scale, teacher, knobs("paper", pooling="teacher"), Store())
-    with pytest.raises(InputError, match=r"states of a BERT teacher, and (gpt|opt|labels-80) is none"):
+    with pytest.raises(InputError, match=r"an encoder, and (gpt|opt|labels-80) is none"):
         experiment.teacher_row()

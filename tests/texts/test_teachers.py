@@ -9,8 +9,10 @@ from transformers import AutoModel, AutoTokenizer
 
 from qdllm_utils.config import SCALES, TASKS
 from qdllm_utils.texts import pretrained, teachers, twins
+from qdllm_utils.texts.fine_tuned import of_teacher as fine_tuned_states
 from qdllm_utils.texts.sources import split
 from qdllm_utils.texts.teacher_specs import NAMED, REAL, TeacherSpec, hub_name, teacher_spec
+from tests.texts.tiny_models import save
 
 # Easy texts of very different lengths, the lengths alike in both classes: logits handed back in the order of
 # the lengths would score like chance.
@@ -103,14 +105,14 @@ def test_a_teacher_is_the_same_the_second_time(bloomz):
     assert np.ptp(bloomz.logits[:, 0]) > 1e-3
 
 
-def test_only_a_bert_teacher_leaves_its_adapter(llama2, minilm):
+def test_only_an_encoder_leaves_its_adapter(llama2, minilm):
     assert llama2.adapter == {}
     assert {values.dtype for values in minilm[1].adapter.values()} == {np.dtype("float32")}
 
 
 def test_a_bert_teacher_is_rebuilt_from_its_adapter(minilm):
     spec, output = minilm
-    bert = teachers.merged_bert(spec, output.adapter, 2)
+    bert = teachers.merged_encoder(spec, output.adapter, 2)
     head = {name.split(".")[-1]: torch.tensor(v) for name, v in output.adapter.items() if "classifier" in name}
     tokens = AutoTokenizer.from_pretrained(pretrained.minilm_folder())(TEXTS, padding=True, return_tensors="pt")
     assert not bert.training and tokens["input_ids"].shape[1] <= 60
@@ -120,6 +122,23 @@ def test_a_bert_teacher_is_rebuilt_from_its_adapter(minilm):
         base = AutoModel.from_pretrained(pretrained.minilm_folder())(**tokens).pooler_output
     np.testing.assert_allclose(logits.numpy(), output.logits, atol=1e-4)
     assert (base - pooled).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("architecture", pretrained.ENCODERS)
+def test_any_encoder_is_rebuilt_from_its_adapter(architecture, tmp_path):
+    source = save(tmp_path / "pretrained", architecture)
+    spec = TeacherSpec(source, source, (), 4, 3e-2, 1, 16)
+    output = teachers.fine_tune(spec, TEXTS, LABELS, ROWS, 2, save_to=tmp_path / "merged")
+    rebuilt = teachers.merged_encoder(spec, output.adapter, 2)
+    tokens = AutoTokenizer.from_pretrained(source)(TEXTS[:8], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        found, expected, untaught = (
+            model(input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]).last_hidden_state
+            for model in (rebuilt, *(AutoModel.from_pretrained(folder) for folder in (tmp_path / "merged", source)))
+        )
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    assert (found - untaught).abs().max() > 1e-2
+    assert np.isfinite(fine_tuned_states(spec, output.adapter, TEXTS[:8], 2)).all()
 
 
 def test_a_model_saved_without_its_tokeniser_is_refused_in_a_whole_sentence(refused, tokenizer, tmp_path):

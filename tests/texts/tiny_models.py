@@ -19,6 +19,7 @@ CONFIGS = {
     "bert": ("BertConfig", PAD | SHAPE),
     "distilbert": ("DistilBertConfig", PAD | {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}),
     "roberta": ("RobertaConfig", PAD | ENDS | SHAPE),
+    "xlm-roberta": ("XLMRobertaConfig", PAD | ENDS | SHAPE),
     "mpnet": ("MPNetConfig", PAD | ENDS | SHAPE),
     "electra": ("ElectraConfig", PAD | SHAPE | {"embedding_size": 32}),
     "albert": ("AlbertConfig", PAD | ENDS | SHAPE | {"embedding_size": 16}),
