@@ -192,18 +192,21 @@ def states_used(runs: Sequence[TeacherRun]) -> str:
     """Which students learn from more than a teacher's class logits, and under which teachers."""
     users: dict[str, list[str]] = {}  # {students that use hidden states: teachers under which they do}
     for run in runs:
-        inner = [STUDENT_NAMES[student] for student, rows in run.students.items() if rows[0].result["inner_states"]]
+        named = [(STUDENT_NAMES[student], rows) for student, rows in run.students.items()]
+        named += [(WIDE_NAMES[student], rows) for student, rows in run.wide.items()]
+        inner = [name for name, rows in named if rows[0].result["inner_states"]]
         users.setdefault(", ".join(inner), []).append(TEACHER_NAMES.get(run.name, run.teacher.result["name"]))
     logits = users.pop("", [])
     if not users:
         return "Students see the teacher's class logits only."
     told = "; ".join(
-        f"Hidden states of {', '.join(teachers) if logits or len(users) > 1 else 'the teacher'} are used by {students}"
+        f"hidden states of {', '.join(teachers) if logits or len(users) > 1 else 'the teacher'} are used by {students}"
         for students, teachers in users.items()
     )
+    told = f"H{told[1:]}"
     if logits:
         return f"{told}; the others, and all students of {', '.join(logits)}, see class logits only."
-    return f"{told}; the others see its class logits."
+    return f"{told}; the others see class logits only."
 
 
 def caption(comparison: Comparison) -> str:

@@ -190,7 +190,7 @@ def test_figure_shows_measured_and_paper_points_on_a_logarithmic_axis(tmp_path):
 
 def test_the_caption_says_under_which_teachers_hidden_states_are_used(tmp_path):
     found = comparison(tmp_path, ("opt", "llama2"))
-    assert "Hidden states of the teacher are used by PKD; the others see its class logits." in tables.caption(found)
+    assert "Hidden states of the teacher are used by PKD; the others see class logits only." in tables.caption(found)
     for row in found.runs[1].students["pkd"]:
         row.result["inner_states"] = False
     one, other = (tables.TEACHER_NAMES[name] for name in ("opt", "llama2"))
@@ -198,6 +198,10 @@ def test_the_caption_says_under_which_teachers_hidden_states_are_used(tmp_path):
         f"Hidden states of {one} are used by PKD; the others, and all students of {other}, see class logits only."
         in tables.caption(found)
     )
+    seeing = fake_row("pkd_768", 0, 0.83, 52_785_026)
+    seeing.result["inner_states"] = True
+    both = replace(found, runs=[found.runs[0], replace(found.runs[1], wide={"pkd_768": [seeing]})])
+    assert f"hidden states of {other} are used by PKD, 4 × 768; the others see" in tables.caption(both)
     for row in found.runs[0].students["pkd"]:
         row.result["inner_states"] = False
     assert "Students see the teacher&#x27;s class logits only." in tables.caption(found).replace("'", "&#x27;")
