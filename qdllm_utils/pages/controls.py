@@ -22,6 +22,7 @@ from qdllm_utils.runs.tuning import (
     tfidf_outcome,
     train,
 )
+from qdllm_utils.show.tables import TEACHER_NAMES
 from qdllm_utils.students.controls import CONTROLS, Cosine
 
 
@@ -39,7 +40,8 @@ class Block:
     @property
     def title(self) -> str:
         """Task, preset and teacher."""
-        return f"{TASKS[self.task].title}, preset {self.preset}, teacher {self.teacher.result['name']}"
+        name = self.teacher.result["name"]
+        return f"{TASKS[self.task].title}, preset {self.preset}, teacher {TEACHER_NAMES.get(name, name)}"
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from qdllm_utils.runs.tuning import LEARNING_RATES, TUNING_SEEDS, Arm, experimen
 from qdllm_utils.show import origin
 from qdllm_utils.show.html_table import HTML, cell, head, line, sentences, table
 from qdllm_utils.show.plots import reach, style, watermark
+from qdllm_utils.show.tables import TEACHER_NAMES
 
 ARMS = ("quantum", "cosine", "linear", "mlp")
 PAPER_RATES = (0.001, 0.003, 0.01, 0.03, PRESETS["paper"].learning_rate, 0.1)
@@ -49,7 +50,8 @@ def rates(controls: Controls) -> Rates:
     for (preset, experiment), block in zip(experiments, controls.blocks, strict=True):  # made in the same order
         outcomes = {outcome.title: outcome for outcome in (block.student, *block.controls)}
         task, parts = TASKS[block.task], block.teacher.result["rows"]
-        where = task.title + (f", {block.teacher.result['name']}" if len(parameters.teachers) > 1 else "")
+        teacher = block.teacher.result["name"]
+        where = task.title + (f", {TEACHER_NAMES.get(teacher, teacher)}" if len(parameters.teachers) > 1 else "")
         asked = []
         for name in ARMS:
             own = experiment.knobs

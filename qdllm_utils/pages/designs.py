@@ -29,6 +29,7 @@ from qdllm_utils.runs.tuning import (
     number_of_seeds,
     train,
 )
+from qdllm_utils.show.tables import TEACHER_NAMES
 from qdllm_utils.students.design_catalogue import BUDGETS, CLASSICAL_DESIGNS, QUANTUM_DESIGNS, WIDER
 
 FINAL_SEEDS = 13
@@ -103,7 +104,8 @@ def run(parameters: Parameters) -> Search:
     experiments = [experiment for _, experiment in experiments_of(parameters, ("tuned",), store)]
     for experiment in experiments:
         teacher = experiment.teacher_row()
-        group = f"{TASKS[experiment.source.task].title}, teacher {teacher.result['name']}"
+        name = teacher.result["name"]
+        group = f"{TASKS[experiment.source.task].title}, teacher {TEACHER_NAMES.get(name, name)}"
         for budget in budgets:
             meeting = meet(experiment, group, budget, seeds)
             meetings.append(meeting)
