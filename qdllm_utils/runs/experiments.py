@@ -18,14 +18,7 @@ from qdllm_utils.runs.missing import FailedRuns, train_missing
 from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.texts import pretrained
 from qdllm_utils.texts.sources import Source, share_of, split
-from qdllm_utils.texts.teacher_specs import (
-    TeacherSpec,
-    adapter_of,
-    embedder_spec,
-    hub_name,
-    teacher_spec,
-    without_model,
-)
+from qdllm_utils.texts.teacher_specs import TeacherSpec, embedder_spec, hub_name, teacher_spec, without_model
 
 COMPRESSION = ("tinybert", "minillm", "distilbert", "pkd")
 STUDENTS = (*COMPRESSION, "quantum")
@@ -269,6 +262,7 @@ class Experiment:
     def jobs(self, missing: dict[str, list[int]]) -> list[Any]:
         """The training runs that are missing: all seeds of a student on embeddings at once, the others one by one."""
         from qdllm_utils.runs.jobs import ON_EMBEDDINGS, RELATED, Job
+        from qdllm_utils.runs.teaching import adapter_for
 
         distilled = any(student not in RELATED for student in missing)
         teacher = self.teacher_row(arrays=True).arrays if distilled else {}
@@ -293,7 +287,7 @@ class Experiment:
                     features=features,
                     texts=() if pooling else corpus.texts,
                     teacher=None if related else self.teacher_spec,
-                    adapter={} if at_once or related else adapter_of(teacher),
+                    adapter={} if at_once or related else adapter_for(self, student, teacher),
                 )
                 for group in ([seeds] if at_once else [[seed] for seed in seeds])
             ]

@@ -97,9 +97,9 @@ def experiment_of(identity: dict[str, Any], labels: dict[str, Any], store: Store
 
 def check_known(key: str, student: str) -> None:
     """Raise InputError for a student that the code of today does not have."""
-    from qdllm_utils.runs.jobs import BASELINES, ON_EMBEDDINGS, RELATED
+    from qdllm_utils.runs.jobs import BASELINES, ON_EMBEDDINGS, RELATED, WIDE_BASELINES
 
-    if student not in {*ON_EMBEDDINGS, *BASELINES, *RELATED}:
+    if student not in {*ON_EMBEDDINGS, *BASELINES, *RELATED, *WIDE_BASELINES}:
         raise InputError(
             f"{key} was made by an earlier recipe, whose student {student} is gone: check out the commit that the row "
             "names."

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,8 +13,11 @@ from qdllm_utils.texts.few_labels import FewLabels
 from qdllm_utils.texts.label_teachers import label_logits
 from qdllm_utils.texts.lora import fine_tune_resumable
 from qdllm_utils.texts.sources import Corpus
-from qdllm_utils.texts.teacher_specs import ADAPTER, TeacherSpec, hub_name
+from qdllm_utils.texts.teacher_specs import ADAPTER, TeacherSpec, adapter_of, hub_name
 from qdllm_utils.texts.teachers import TeacherOutput, fine_tune
+
+if TYPE_CHECKING:
+    from qdllm_utils.runs.experiments import Experiment
 
 
 def taught(
@@ -58,3 +61,27 @@ def taught(
     }
     adapter = {f"{ADAPTER}{name}": values for name, values in output.adapter.items()}
     return result, {"logits": output.logits, **adapter}
+
+
+def adapter_for(experiment: "Experiment", student: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The adapter with which a baseline sees its teacher's states, from the arrays of the teacher's row; else {}.
+
+    An encoder that an earlier version stored has none there. For a student that is cut from the teacher's own model it
+    is then fine-tuned again, into a row of its own, which says on how many test texts it answers otherwise than the
+    stored teacher, whose logits stay those that the student learns.
+    """
+    from qdllm_utils.runs.jobs import WIDE_BASELINES
+
+    found = adapter_of(arrays)
+    if found or student not in WIDE_BASELINES or WIDE_BASELINES[student].small.source != experiment.teacher:
+        return found
+
+    def compute() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        result, again = experiment.compute_teacher()
+        test = experiment.parts()["test"]
+        otherwise = again.pop("logits")[test].argmax(axis=1) != arrays["logits"][test].argmax(axis=1)
+        return {"acc": result["acc"], "otherwise": int(otherwise.sum())}, again
+
+    identity = {"kind": "adapter", "teacher": experiment.teacher_identity}
+    row = experiment.store.get(identity, compute, f"teacher {experiment.teacher}, its inner states", arrays=True)
+    return adapter_of(row.arrays)

@@ -116,6 +116,30 @@ def test_only_missing_rows_are_trained_and_each_is_saved_as_it_comes(monkeypatch
     assert [row.result["acc"] for row in rows["pkd"]] == [0.0, 0.1, 0.2, 0.3]
 
 
+def test_a_student_cut_from_the_teachers_model_gets_its_inner_states_although_the_stored_teacher_has_none(monkeypatch):
+    logits, again = np.zeros((5, 2)), np.zeros((5, 2))
+    again[[1, 3], 1] = 1
+    kept = {"adapter/layer": np.ones(3)}
+    taught = []
+
+    def compute(self):
+        taught.append(self.teacher)
+        return {"acc": 0.9}, {"logits": again, **kept}
+
+    monkeypatch.setattr(Experiment, "compute_teacher", compute)
+    monkeypatch.setattr(Experiment, "parts", lambda self: {"test": np.array([1, 2, 3])})
+    chosen = experiment("mpnet")
+    for _ in range(2):  # the second time it is found
+        found = teaching.adapter_for(chosen, "pkd_768", {"logits": logits})
+        assert found.keys() == {"layer"} and (found["layer"] == 1).all() and taught == ["mpnet"]
+    row = chosen.store.load({"kind": "adapter", "teacher": chosen.teacher_identity})
+    assert row.result == {"acc": 0.9, "otherwise": 2}
+    for teacher, student in (("mpnet", "pkd"), ("qwen", "pkd_768"), ("minilm", "distilbert_768")):
+        assert teaching.adapter_for(experiment(teacher), student, {"logits": logits}) == {}
+    assert teaching.adapter_for(chosen, "pkd", {"logits": logits, "adapter/own": logits}).keys() == {"own"}
+    assert taught == ["mpnet"]
+
+
 def test_the_names_of_the_students_are_those_of_their_classes():
     assert tuple(jobs.BASELINES) == experiments.COMPRESSION and tuple(jobs.WIDE_BASELINES) == experiments.WIDE
     assert tuple(tables.WIDE_NAMES) == experiments.WIDE and tuple(tables.STUDENT_NAMES) == STUDENTS

@@ -9,7 +9,7 @@ import pytest
 from qdllm_utils import __main__ as commands
 from qdllm_utils.config import SCALES
 from qdllm_utils.runs import recompute as module
-from qdllm_utils.runs.experiments import ON_EMBEDDINGS_RECIPE
+from qdllm_utils.runs.experiments import ON_EMBEDDINGS_RECIPE, STUDENTS, WIDE
 from qdllm_utils.runs.recompute import differences, recompute
 from qdllm_utils.runs.store import PUBLISHED, Row, Store
 from qdllm_utils.show.frame import frame_of, rows
@@ -39,6 +39,13 @@ def test_times_are_no_difference_and_anything_else_is():
 def test_a_row_of_an_earlier_recipe_says_so(refused):
     with refused("student-1", "earlier recipe", "student-"):
         module.check_same("student-1", {"kind": "student", "recipe": 2})
+
+
+def test_every_student_of_today_is_known(refused):
+    for student in (*STUDENTS, *WIDE, "cosine", "lsfls", "textrcnn"):
+        module.check_known("student-1", student)
+    with refused("student-1", "whose student sparse is gone"):
+        module.check_known("student-1", "sparse")
 
 
 def test_a_published_row_comes_out_again(authors_data):
