@@ -149,8 +149,20 @@ def screen(experiment: Experiment, names: Iterable[str], seeds: range) -> dict[A
 
 
 def conclusions(search: Search) -> list[str]:
-    """A sentence or two for each task and teacher."""
-    return [conclusion(search, group) for group in search.groups()]
+    """What all meetings say, where there are several tasks or teachers; then a sentence or two for each of them."""
+    told = [conclusion(search, group) for group in search.groups()]
+    return [answer(search), *told] if len(told) > 1 else told
+
+
+def answer(search: Search) -> str:
+    """How many meetings each kind won, over all tasks, teachers and budgets."""
+    verdicts = [difference.verdict for difference in search.differences.values()]
+    won, lost, open_ = (verdicts.count(word) for word in ("ahead", "behind", "inconclusive"))
+    return (
+        f"In {len(verdicts)} cases of a task and a budget, {search.tries} quantum designs tried and as many classical "
+        f"ones, the best quantum design is ahead of the best classical one in {won}, behind it in {lost}; {open_} are "
+        "inconclusive."
+    )
 
 
 def conclusion(search: Search, group: str) -> str:
