@@ -45,8 +45,7 @@ def stored_conclusion(stored: Stored) -> HTML:
 
 
 def accuracy_against_bytes(panels: list[Panel], demo: bool) -> Any:
-    """Test accuracy (mean and standard deviation over seeds) against stored bytes (logarithmic), a panel a task
-    and teacher.
+    """Test accuracy (mean and deviation over seeds) against stored bytes (logarithmic), a panel a task and teacher.
 
     The stepped line is the front, chosen on validation and drawn at its test accuracies; probes carry their bits.
     """
