@@ -124,7 +124,7 @@ def compression(comparison: Comparison) -> Verdict:
     texts = comparison.runs[0].teacher.result["rows"]["test"]
     closer = 100 * 1.96 * sqrt(2) * accuracy_error(mean(ours["quantum"]), texts)
     sure = f"Were errors independent, {texts:,} test texts would tell two accuracies apart from {closer:.1f} points on."
-    sure += "".join(f" {each}" for each in map(beside_wide, comparison.runs) if each)
+    sure += beside_wide([run for run in comparison.runs if run.wide])
     real = [run for run in comparison.runs if is_real(run)]
     if not real:
         status = UNTRIED
@@ -144,15 +144,17 @@ def compression(comparison: Comparison) -> Verdict:
     return Verdict(status, f"of {len(statuses)} printed values {tally(statuses)}; {claim}. {sure}")
 
 
-def beside_wide(run: TeacherRun) -> str:
-    """What the students of the paper's size have beside QD-LLM, a sentence; empty where there are none."""
-    if not run.wide:
-        return ""
-    told = [f"{WIDE_NAMES[name]} {mean(row.result['acc'] for row in rows):.1%}" for name, rows in run.wide.items()]
-    return (
-        f"In the paper's size, cut from MPNet, taught by {TEACHER_NAMES.get(run.name, run.name)}, one seed: "
-        f"{' and '.join(told)}; QD-LLM there {mean(accuracies(run, 'quantum')):.1%}."
-    )
+def beside_wide(runs: list[TeacherRun]) -> str:
+    """What the students of the paper's size have beside QD-LLM, a sentence; empty where no teacher has any."""
+    told = [
+        f"taught by {TEACHER_NAMES.get(run.name, run.name)} "
+        + " and ".join(
+            f"{WIDE_NAMES[name]} {mean(r.result['acc'] for r in rows):.1%}" for name, rows in run.wide.items()
+        )
+        + f" (QD-LLM there {mean(accuracies(run, 'quantum')):.1%})"
+        for run in runs
+    ]
+    return f" In the paper's size, cut from MPNet, one seed, {', '.join(told)}." if told else ""
 
 
 def accuracies(run: TeacherRun, student: str) -> list[float]:

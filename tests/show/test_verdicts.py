@@ -112,5 +112,8 @@ def test_students_of_the_papers_size_are_set_beside_the_quantum_one():
     wide = {"pkd_768": [Row({"kind": "student"}, {"acc": 0.912}, {})]}
     found = verdicts.compression(replace(plain, runs=[replace(plain.runs[0], wide=wide)]))
     quantum = paper.number(paper.compression("emotion", "opt", "quantum", "acc"))
-    sentence = "cut from MPNet, taught by Qwen2.5-Coder-1.5B, one seed: PKD, 4 × 768 91.2%; "
-    assert f"{sentence}QD-LLM there {quantum:.1%}." in found.why and sentence in found.short
+    taught = f"taught by Qwen2.5-Coder-1.5B PKD, 4 × 768 91.2% (QD-LLM there {quantum:.1%})"
+    sentence = f"In the paper's size, cut from MPNet, one seed, {taught}"
+    assert f"{sentence}." in found.why and f"{sentence}." in found.short
+    both = replace(plain, runs=[replace(plain.runs[0], wide=wide)] * 2)
+    assert f"{sentence}, {taught}." in verdicts.compression(both).why
