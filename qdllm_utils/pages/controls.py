@@ -121,7 +121,7 @@ def conclusion(block: Block) -> str:
 
 
 def answer(controls: Controls) -> list[str]:
-    """The page's claim, counted over the blocks: is (c) behind the student for certain, is any control?"""
+    """The page's claim, counted over the blocks: is (c) behind the student for certain, is any control, a teacher?"""
     verdicts = [
         block.differences[outcome.title].verdict
         for block in controls.blocks
@@ -129,6 +129,7 @@ def answer(controls: Controls) -> list[str]:
         if "CE alone" not in outcome.title
     ]
     without = [block.differences[Cosine.title].verdict for block in controls.blocks]
+    untaught = [block.differences[Arm("quantum", distilled=False).title].verdict for block in controls.blocks]
     helps, blocks = without.count("behind"), len(controls.blocks)
     found = f"In {helps or 'none'} of {blocks} block{'s' if blocks > 1 else ''} the circuit helps"
     if helps and all(block.preset != "tuned" for block in controls.blocks if helped(block)):
@@ -139,6 +140,8 @@ def answer(controls: Controls) -> list[str]:
         f"it in {helps}.",
         f"Over {len(verdicts)} comparisons with distilled controls and TF-IDF the control is ahead in {ahead}, the "
         f"student in {behind}, and {open_} are inconclusive.",
+        f"Taught by the labels alone (CE alone) the student is ahead of itself taught by the teacher too in "
+        f"{untaught.count('ahead')} of {blocks}, behind in {untaught.count('behind')}.",
     ]
 
 

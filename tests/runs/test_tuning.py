@@ -128,13 +128,14 @@ def test_differences_are_in_points_and_a_row_without_seed_meets_every_seed():
     assert found["a"].family == 2
 
 
-def page(first: float, second: float) -> controls.Controls:
-    """One block: a control that is ahead by `first` points at every seed but for noise, and (c) by `second`."""
+def page(first: float, second: float, alone: float = 0.0) -> controls.Controls:
+    """One block: a control is ahead by `first` points but for noise, (c) by `second`, QD-LLM on labels by `alone`."""
     noise = np.linspace(-0.01, 0.01, 10)
     student = outcome("QD-LLM", 0.6 + noise)
     others = [
         outcome("cos in place of the circuit", 0.6 + noise[::-1] * 0.1 + noise + second / 100),
         outcome("other <b>", 0.6 + noise[::-1] * 0.1 + noise + first / 100, 0.9),
+        outcome("QD-LLM, CE alone", 0.6 + noise[::-1] * 0.1 + noise + alone / 100),
     ]
     teacher = Row(
         {"kind": "teacher", "pretraining_steps": 0}, {"name": "minilm", "acc": 0.7, "rows": {"test": 800}}, {}
@@ -147,20 +148,23 @@ def page(first: float, second: float) -> controls.Controls:
 def test_the_conclusion_counts_the_verdicts():
     both = page(3, -2)
     (sentence,) = controls.conclusions(both)
-    assert "of 2 controls 1 is ahead of the student, 1 behind, 0 inconclusive at 10 seeds" in sentence
+    assert "of 3 controls 1 is ahead of the student, 1 behind, 1 inconclusive at 10 seeds" in sentence
     assert "prefers is the other <b>: +3.0 [" in sentence and "800 test texts has a standard error of 1.7" in sentence
     assert controls.answer(both)[0].startswith("In 1 of 1 block the circuit helps, where no arm was tuned: ")
     assert controls.answer(page(0.0, 2))[0].startswith("In none of 1 block the circuit helps: ")
     assert (
-        "of 2 controls 0 are ahead of the student, 0 behind, 2 inconclusive" in controls.conclusions(page(0.0, 0.0))[0]
+        "of 3 controls 0 are ahead of the student, 0 behind, 3 inconclusive" in controls.conclusions(page(0.0, 0.0))[0]
     )
+    taught = "Taught by the labels alone (CE alone) the student is ahead of itself taught by the teacher too in"
+    assert controls.answer(page(0.0, 0.0, 3))[2] == f"{taught} 1 of 1, behind in 0."
+    assert controls.answer(page(0.0, 0.0, -3))[2] == f"{taught} 0 of 1, behind in 1."
 
 
 def test_the_table_and_the_plot_show_every_arm():
     both = page(3, -2)
     shown = str(controls_views.controls_table(both))
     assert "other &lt;b&gt;" in shown and "other <b>" not in shown and "demo" not in shown
-    assert shown.count("<tr") == 1 + 1 + 3 and len(set(map(len, re.findall(r"<tr><th.*?</tr>", shown)))) > 1
+    assert shown.count("<tr") == 1 + 1 + 4 and len(set(map(len, re.findall(r"<tr><th.*?</tr>", shown)))) > 1
     for line in re.findall(r"<tr><th scope=\"row\">.*?</tr>", shown):
         assert line.count("<td>") == len(controls_views.COLUMNS)
     assert "+3.0 [" in shown and ">ahead<" in shown and ">behind<" in shown and ">reference<" in shown
