@@ -170,7 +170,7 @@ def publish(pages: list[Path], book: Path = ROOT / "book") -> None:
     asked |= set(re.findall(r"student-[0-9a-f]{20}", LEDGER.read_text(encoding="utf-8")))
     homes = {page.stem for page in chosen if "keys" in record_of(page)}
     there = published.Published(book / "results").lines
-    gone = [key for key, (home, _) in there.items() if home.split("-")[0] in homes and key not in asked]
+    gone = [key for key, (home, _) in there.items() if published.page_of(home) in homes and key not in asked]
     published.publish(book / "results", rows, gone)
     crate.write(book)
 

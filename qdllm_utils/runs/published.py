@@ -2,8 +2,9 @@
 
 `<page>-<task>.jsonl` holds the rows that were first published with a page, sorted; a line is the key, the labels of
 `identity.describe` in plain words, and the record as the working store writes it (identity, result, provenance, digest
-of the arrays, checksum). `<page>-<task>.zip` holds the arrays, one member `<key>.npz` a row, stored as they are, each
-archive below ARCHIVE bytes (`unzip`, then `numpy.load`). Labels are no part of a key or of a checksum.
+of the arrays, checksum). `<page>-<task>.zip` holds the arrays, one member `<key>.npz` a row, stored as they are
+(`unzip`, then `numpy.load`). A file that would pass ARCHIVE bytes becomes several, `<page>-<task>.1.jsonl` and so on.
+Labels are no part of a key or of a checksum.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from typing import Any
 from qdcircuits.errors import InputError
 from qdllm_utils.runs.identity import LABELS, describe
 
-ARCHIVE = 3_000_000  # bytes, at most, of one file of arrays
+ARCHIVE = 3_000_000  # bytes, at most, of one file
 OPENING = b'{"key": "'
 ORDER = ("kind", "task", "teacher", "embedder", "preset", "changes", "student", "stored_as", "seed")
 
@@ -43,7 +44,7 @@ class Published:
 
     @cached_property
     def lines(self) -> dict[str, tuple[str, bytes]]:
-        """{key: (name of the file without .jsonl, line)}; a line that is no row counts as absent."""
+        """{key: (name of its file without .jsonl, line)}; a line that is no row counts as absent."""
         return {
             line[len(OPENING) : line.index(b'"', len(OPENING))].decode(): (path.stem, line)
             for path in sorted(self.folder.glob("*.jsonl"))
@@ -81,6 +82,11 @@ class Published:
             return None
 
 
+def page_of(file: str) -> str:
+    """The page of a file of rows: of `controls-emotion.2` it is `controls`."""
+    return file.split(".")[0].split("-")[0]
+
+
 def line_of(key: str, record: dict[str, Any]) -> bytes:
     """The line of a row, without its end."""
     return json.dumps({"key": key, **describe(record["identity"]), **record}).encode()
@@ -111,7 +117,7 @@ def publish(folder: Path, rows: Iterable[NewRow], remove: Iterable[str] = ()) ->
     from qdllm_utils.runs.store import key_of, write
 
     there = Published(folder)
-    homes = {key: home for key, (home, _) in there.lines.items()}
+    homes = {key: file.split(".")[0] for key, (file, _) in there.lines.items()}
     lines = {key: labelled(key, line) for key, (_, line) in there.lines.items()}
     arrays = {key: there.arrays(key) for key in there.archives}
     for key in remove:
@@ -128,16 +134,27 @@ def publish(folder: Path, rows: Iterable[NewRow], remove: Iterable[str] = ()) ->
         members[homes[key]].append(key)
     wanted: dict[Path, bytes] = {}
     for home, keys in members.items():
-        wanted[folder / f"{home}.jsonl"] = b"".join(lines[key] + b"\n" for key in keys)
         packed = pack([(key, raw) for key in keys if (raw := arrays.get(key))])
-        for number, archive in enumerate(packed, start=1):
-            wanted[folder / f"{home}{f'.{number}' if len(packed) > 1 else ''}.zip"] = archive
+        for ending, parts in (("jsonl", in_parts([lines[key] + b"\n" for key in keys])), ("zip", packed)):
+            for number, part in enumerate(parts, start=1):
+                wanted[folder / f"{home}{f'.{number}' if len(parts) > 1 else ''}.{ending}"] = part
     old = {path for pattern in ("*.jsonl", "*.zip") for path in folder.glob(pattern)}
     changed = {path: raw for path, raw in wanted.items() if path not in old or path.read_bytes() != raw}
     write(changed)
     for path in old - set(wanted):
         path.unlink()
     return sorted([*changed, *(old - set(wanted))])
+
+
+def in_parts(lines: list[bytes]) -> list[bytes]:
+    """The lines in order, as files of at most ARCHIVE bytes each (one line more than that is a file of its own)."""
+    parts: list[bytes] = []
+    for line in lines:
+        if parts and len(parts[-1]) + len(line) <= ARCHIVE:
+            parts[-1] += line
+        else:
+            parts.append(line)
+    return parts
 
 
 def pack(members: list[tuple[str, bytes]]) -> list[bytes]:

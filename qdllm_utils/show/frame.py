@@ -30,19 +30,19 @@ def rows(page: str | None = None, **filters: Any) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    from qdllm_utils.runs.published import Published
+    from qdllm_utils.runs.published import Published, page_of
 
     published = Published(PUBLISHED)
     asked = keys_of_pages()
     unknown = [name for name in filters if name not in LABELS]
     if unknown:
         raise InputError(f"Rows have no column {unknown[0]!r} to choose by: take one of {', '.join(LABELS)}.")
-    pages = sorted({home.split("-")[0] for home, _ in published.lines.values()} | set(asked))
+    pages = sorted({page_of(home) for home, _ in published.lines.values()} | set(asked))
     if page is not None and page not in pages:
         raise InputError(f"No rows are published with the page {page!r}: choose one of {', '.join(pages)}.")
     found = []
     for key, (home, line) in published.lines.items():
-        of_page = home.split("-")[0]
+        of_page = page_of(home)
         if page is None or (key in asked[page] if page in asked else page == of_page):
             record = json.loads(line)
             if all(str(record[name]) == str(value) for name, value in filters.items() if value is not None):
