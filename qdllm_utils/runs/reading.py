@@ -8,7 +8,7 @@ from qdllm_utils.config import FINE_TUNED_POOLINGS, TASKS
 from qdllm_utils.runs import provenance
 from qdllm_utils.runs.store import Row
 from qdllm_utils.texts import pretrained
-from qdllm_utils.texts.teacher_specs import adapter_of, embedder_spec
+from qdllm_utils.texts.teacher_specs import embedder_spec
 
 if TYPE_CHECKING:
     from qdllm_utils.runs.experiments import Experiment
@@ -42,12 +42,15 @@ def from_frozen(experiment: "Experiment") -> dict[str, np.ndarray]:
 
 def from_fine_tuned(experiment: "Experiment", pooling: str) -> dict[str, np.ndarray]:
     """One pooling of a fine-tuned encoder."""
+    from qdllm_utils.runs import teaching
     from qdllm_utils.texts import fine_tuned
 
     corpus, arrays = experiment.source.corpus, experiment.teacher_row(arrays=True).arrays
     texts = list(corpus.texts)
     if pooling == "teacher":
-        found = fine_tuned.of_teacher(experiment.teacher_spec, adapter_of(arrays), texts, len(corpus.classes))
+        fine_tuned.check_encoder(experiment.teacher_spec)
+        adapter = teaching.adapter(experiment, arrays)
+        found = fine_tuned.of_teacher(experiment.teacher_spec, adapter, texts, len(corpus.classes))
     else:
         spec = embedder_spec(experiment.scale, TASKS[experiment.source.task])
         found = fine_tuned.distilled(spec, arrays["logits"], texts, corpus.labels, experiment.parts())

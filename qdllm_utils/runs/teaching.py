@@ -63,17 +63,13 @@ def taught(
     return result, {"logits": output.logits, **adapter}
 
 
-def adapter_for(experiment: "Experiment", student: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The adapter with which a baseline sees its teacher's states, from the arrays of the teacher's row; else {}.
+def adapter(experiment: "Experiment", arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The adapter with which an encoder's inner states can be had again, from the arrays of its row as a teacher.
 
-    An encoder that an earlier version stored has none there. For a student that is cut from the teacher's own model it
-    is then fine-tuned again, into a row of its own, which says on how many test texts it answers otherwise than the
-    stored teacher, whose logits stay those that the student learns.
+    A row that an earlier version stored has none there. The teacher is then fine-tuned again, into a row of its own,
+    which says on how many test texts it answers otherwise than the stored one, whose logits stay those that are learnt.
     """
-    from qdllm_utils.runs.jobs import WIDE_BASELINES
-
-    found = adapter_of(arrays)
-    if found or student not in WIDE_BASELINES or WIDE_BASELINES[student].small.source != experiment.teacher:
+    if found := adapter_of(arrays):
         return found
 
     def compute() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -85,3 +81,11 @@ def adapter_for(experiment: "Experiment", student: str, arrays: dict[str, np.nda
     identity = {"kind": "adapter", "teacher": experiment.teacher_identity}
     row = experiment.store.get(identity, compute, f"teacher {experiment.teacher}, its inner states", arrays=True)
     return adapter_of(row.arrays)
+
+
+def adapter_for(experiment: "Experiment", student: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The adapter that a compression baseline may learn from: always where it is cut from the teacher's own model."""
+    from qdllm_utils.runs.jobs import WIDE_BASELINES
+
+    of_family = student in WIDE_BASELINES and WIDE_BASELINES[student].small.source == experiment.teacher
+    return adapter(experiment, arrays) if of_family else adapter_of(arrays)

@@ -32,10 +32,10 @@ def check_encoder(spec: TeacherSpec) -> None:
 def of_teacher(spec: TeacherSpec, adapter: dict[str, np.ndarray], texts: list[str], classes: int) -> np.ndarray:
     """The mean over tokens of a fine-tuned encoder's last layer, (N, d), from its adapter.
 
-    Raises InputError where there is none: for any other teacher, and for a row that was stored before adapters were.
+    Raises InputError for any other teacher, which has none.
     """
     if not adapter:
-        raise InputError(f"{no_encoder(spec)} An encoder that an earlier version stored: -p refresh True.")
+        raise no_encoder(spec)
     return embed(texts, hub_name(spec.name), encoder=merged_encoder(spec, adapter, classes))["mean"]
 
 

@@ -137,6 +137,7 @@ def test_a_student_cut_from_the_teachers_model_gets_its_inner_states_although_th
     for teacher, student in (("mpnet", "pkd"), ("qwen", "pkd_768"), ("minilm", "distilbert_768")):
         assert teaching.adapter_for(experiment(teacher), student, {"logits": logits}) == {}
     assert teaching.adapter_for(chosen, "pkd", {"logits": logits, "adapter/own": logits}).keys() == {"own"}
+    assert teaching.adapter(chosen, {"logits": logits}).keys() == {"layer"}  # what the pooling `teacher` reads with
     assert taught == ["mpnet"]
 
 
