@@ -130,9 +130,11 @@ def read_parameters(namespace: dict[str, Any]) -> Parameters:
         for teacher in commas(values.get("teachers")):
             check_teacher(for_tasks(teacher)[0])
     if "scale" in values:
-        one = values.get("embedder")
-        for embedder in (*commas(values.get("embedders")), *([one] if one is not None else [])):
-            check_embedder(for_tasks(embedder)[0] if {"teachers", "distilled"} & set(values) else embedder)
+        if values.get("embedder") is not None:
+            check_embedder(values["embedder"])
+        by_task = "tasks" in values and "splits" not in values  # over the splits all tasks have the same readers
+        for embedder in commas(values.get("embedders")):
+            check_embedder(for_tasks(embedder)[0] if by_task else embedder)
     for name in ("seeds", "baseline_seeds"):
         if values.get(name) is not None and not 1 <= values[name] <= 1000:
             raise InputError(f"{name} is {values[name]}: it must be a whole number from 1 to 1000.")

@@ -5,15 +5,14 @@ chosen on validation and then told with its test accuracy. The sentences hold li
 same reader, the same number format on both sides.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Any
 
 import numpy as np
 import torch
 
-from qdcircuits.errors import InputError
-from qdllm_utils.config import TASKS
+from qdllm_utils.config import TASKS, Knobs
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.comparison import Comparison, TeacherRun
 from qdllm_utils.runs.experiments import Experiment
@@ -23,6 +22,7 @@ from qdllm_utils.show.tables import READERS, TEACHER_NAMES
 from qdllm_utils.texts.pretrained import shown_name
 
 ROUNDED = ("quantum", "mlp", "surrogate")  # the students that are also stored as fp16 and int8
+FORMS = ("fp16", "int8")
 ON_PAPER_STATES = ("linear", "mlp", "probe_8bit")  # what the student of preset paper is held against
 FAMILIES = (
     "QD-LLM, preset paper",
@@ -147,9 +147,10 @@ def baseline_entries(experiment: Experiment, seeds: range) -> tuple[list[Entry],
 
 def forms(experiment: Experiment, student: str, outcome: Outcome, family: str) -> list[Entry]:
     """A trained student as it is and rounded to fp16 and int8: each an entry with rows of its own."""
+    outcome = replace(outcome, rows=to_be_rounded(experiment, outcome.rows))
     entries = [as_it_is(experiment, outcome, family, f"{outcome.title}, float32")]
     states = experiment.knobs.pooling
-    for form in ("fp16", "int8"):
+    for form in FORMS:
         rows = rounded(experiment, student, outcome.rows, form)
         entries.append(Entry(family, f"{outcome.title}, {form}", rows[0].result["stored_bytes"], rows, form, states))
     return entries
@@ -179,8 +180,7 @@ def rounded(experiment: Experiment, student: str, rows: list[Row], form: str) ->
 
 
 def tested_again(experiment: Experiment, student: str, rows: list[Row], form: str) -> list[Row]:
-    """Round the students that the rows hold and classify validation and test texts with them."""
-    from qdllm_utils.config import Knobs
+    """Round the students that the rows hold (with arrays) and classify validation and test texts with them."""
     from qdllm_utils.learning.metrics import classification, packed
     from qdllm_utils.learning.training import predict
     from qdllm_utils.runs import provenance
@@ -193,7 +193,7 @@ def tested_again(experiment: Experiment, student: str, rows: list[Row], form: st
         seeds = [row.identity["seed"] for row in rows]
         knobs = Knobs(**rows[0].identity["knobs"])
         model = ON_EMBEDDINGS[student](job.features.shape[1], job.classes, knobs, seeds)
-        arrays = [held(experiment, row) for row in rows]
+        arrays = [row.arrays for row in rows]
         state = {name: torch.tensor(np.stack([part[name] for part in arrays])) for name in model.state_dict()}
         model.load_state_dict(state)
         stored = store_as(model, form)
@@ -216,17 +216,14 @@ def tested_again(experiment: Experiment, student: str, rows: list[Row], form: st
     return made
 
 
-def held(experiment: Experiment, row: Row) -> dict[str, np.ndarray]:
-    """The arrays of a row: its own where it was made just now, else those beside it in the store."""
-    if row.arrays:
-        return row.arrays
-    loaded = experiment.store.load(row.identity, arrays=True)
-    if loaded is None:
-        raise InputError(
-            f"The weights of {row.key} are not in the store (published rows of most arms have none): run this page "
-            "with -p refresh True, which trains them again."
-        )
-    return loaded.arrays
+def to_be_rounded(experiment: Experiment, rows: list[Row]) -> list[Row]:
+    """The rows, each with its weights where its rounded forms are not all in the store."""
+    from qdllm_utils.runs.recompute import with_weights
+
+    def whole(row: Row) -> bool:
+        return all(experiment.store.load(row.identity | {"stored_as": form}) for form in FORMS)
+
+    return [row if whole(row) else with_weights(experiment, row) for row in rows]
 
 
 def conclusions(stored: Stored) -> list[str]:

@@ -1,6 +1,6 @@
 """Does the circuit help? The quantum student against controls (a) to (i), and what follows, in sentences.
 
-A block is one task, teacher and preset; its family of comparisons is every control of the block.
+A block is one task, reader, teacher and preset; its family of comparisons is every control of the block.
 """
 
 from dataclasses import dataclass
@@ -24,13 +24,18 @@ from qdllm_utils.runs.tuning import (
 )
 from qdllm_utils.show.tables import TEACHER_NAMES
 from qdllm_utils.students.controls import CONTROLS, Cosine
+from qdllm_utils.texts.pretrained import shown_name
 
 
 @dataclass(frozen=True)
 class Block:
-    """One task, teacher and preset; differences: the controls' accuracies minus the student's, by title."""
+    """One task, reader, teacher and preset; differences: the controls' accuracies minus the student's, by title.
+
+    reader: the embedder of all arms; '' where the page has one reader and so need not name it.
+    """
 
     task: str
+    reader: str
     preset: str
     teacher: Row
     student: Outcome
@@ -39,9 +44,19 @@ class Block:
 
     @property
     def title(self) -> str:
-        """Task, preset and teacher."""
-        name = self.teacher.result["name"]
-        return f"{TASKS[self.task].title}, preset {self.preset}, teacher {TEACHER_NAMES.get(name, name)}"
+        """Task, preset, teacher and, where there are several, reader."""
+        reader = f", reader {model_name(self.reader)}" if self.reader else ""
+        return f"{TASKS[self.task].title}, preset {self.preset}, teacher {self.teacher_name}{reader}"
+
+    @property
+    def teacher_name(self) -> str:
+        """What the page calls the teacher."""
+        return model_name(self.teacher.result["name"])
+
+
+def model_name(name: str) -> str:
+    """What the page calls a teacher or a reader."""
+    return TEACHER_NAMES.get(name, shown_name(name))
 
 
 @dataclass(frozen=True)
@@ -67,14 +82,14 @@ def run(parameters: Parameters) -> Controls:
     seeds = number_of_seeds(parameters)
     blocks, runs = [], []
     experiments = experiments_of(parameters, presets, store)
+    several = len({experiment.scale.embedder for _, experiment in experiments}) > 1
     for preset, experiment in experiments:
         outcomes = list(train(experiment, arms(), seeds, preset, scalings(experiment)).values())
         student, controls = outcomes[0], [*outcomes[1:], tfidf_outcome(experiment)]
         teacher = experiment.teacher_row()
-        task = experiment.source.task
-        blocks.append(
-            Block(task, preset, teacher, student, controls, against(student, controls, experiment.test_labels()))
-        )
+        differences = against(student, controls, experiment.test_labels())
+        reader = experiment.scale.embedder if several else ""
+        blocks.append(Block(experiment.source.task, reader, preset, teacher, student, controls, differences))
         rows = {outcome.title: outcome.rows for outcome in (student, *controls)}
         runs.append(TeacherRun(experiment.teacher, teacher, rows))
     source = experiments[0][1].source

@@ -4,6 +4,7 @@ A rate that suits one arm and breaks another decides a comparison as much as a c
 preset are shown over all rates: validation accuracy, mean and range of three seeds. Nothing is chosen here.
 """
 
+import textwrap
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,14 +13,13 @@ import pandas as pd
 import seaborn as sns
 
 from qdllm_utils.config import PRESETS, TASKS
-from qdllm_utils.pages.controls import Controls
+from qdllm_utils.pages.controls import Controls, model_name
 from qdllm_utils.runs.statistics import Difference, accuracy_error, compared
 from qdllm_utils.runs.store import Row
 from qdllm_utils.runs.tuning import LEARNING_RATES, TUNING_SEEDS, Arm, experiments_of, number_of_seeds, rows_of
 from qdllm_utils.show import origin
 from qdllm_utils.show.html_table import HTML, cell, head, line, sentences, table
-from qdllm_utils.show.plots import reach, style, watermark
-from qdllm_utils.show.tables import TEACHER_NAMES
+from qdllm_utils.show.plots import layout_of, reach, style, watermark
 
 ARMS = ("quantum", "cosine", "linear", "mlp")
 PAPER_RATES = (0.001, 0.003, 0.01, 0.03, PRESETS["paper"].learning_rate, 0.1)
@@ -29,8 +29,8 @@ PAPER_RATES = (0.001, 0.003, 0.01, 0.03, PRESETS["paper"].learning_rate, 0.1)
 class Rates:
     """The arms over the rates. frame: one line a run: where, preset, student, rate, validation, chance, texts; rows.
 
-    where: the task, and the teacher where there are several. chance: the accuracy of a guess, one in so many classes,
-    which are equally large. texts: of the validation part.
+    where: the task, and the teacher and the reader where there are several. chance: the accuracy of a guess, one in so
+    many classes, which are equally large. texts: of the validation part.
     """
 
     frame: pd.DataFrame
@@ -50,8 +50,8 @@ def rates(controls: Controls) -> Rates:
     for (preset, experiment), block in zip(experiments, controls.blocks, strict=True):  # made in the same order
         outcomes = {outcome.title: outcome for outcome in (block.student, *block.controls)}
         task, parts = TASKS[block.task], block.teacher.result["rows"]
-        teacher = block.teacher.result["name"]
-        where = task.title + (f", {TEACHER_NAMES.get(teacher, teacher)}" if len(parameters.teachers) > 1 else "")
+        where = task.title + (f", teacher {block.teacher_name}" if len(parameters.teachers) > 1 else "")
+        where += f", reader {model_name(block.reader)}" if block.reader else ""
         asked = []
         for name in ARMS:
             own = experiment.knobs
@@ -94,40 +94,38 @@ def rates_sentence(controls: Controls, tried: Rates) -> HTML:
 
 
 def rates_figure(controls: Controls, tried: Rates) -> Any:
-    """Validation accuracy against learning rate: a column a task, a row a preset, a line an arm."""
+    """Validation accuracy against learning rate: a panel for each task, reader, teacher and preset, a line an arm."""
     style()
-    frame = tried.frame
-    places, presets = list(dict.fromkeys(frame["where"])), list(dict.fromkeys(frame["preset"]))
+    panels = list(tried.frame.groupby(["where", "preset"], sort=False))
+    rows, columns = layout_of(len(panels))
     figure, axes = plt.subplots(
-        len(presets),
-        len(places),
-        figsize=(1.5 + 3.5 * len(places), 0.9 + 2.6 * len(presets)),
-        sharey="col",
-        squeeze=False,
-        layout="constrained",
+        rows, columns, figsize=(1.5 + 3.7 * columns, 0.9 + 2.9 * rows), squeeze=False, layout="constrained"
     )
+    for axis in axes.flat[len(panels) :]:
+        axis.set_visible(False)
     colours = dict(zip(ARMS, sns.color_palette("colorblind"), strict=False))
-    for down, preset in enumerate(presets):
-        for across, place in enumerate(places):
-            axis = axes[down, across]
-            part = frame[(frame["where"] == place) & (frame["preset"] == preset)]
-            for name, marker in zip(ARMS, "os^D", strict=True):
-                found = 100 * part[part["student"] == name].groupby("rate")["validation"].agg(["mean", "min", "max"])
-                axis.errorbar(
-                    found.index,
-                    found["mean"],
-                    yerr=reach(found["mean"], found["min"], found["max"]),
-                    color=colours[name],
-                    marker=marker,
-                    capsize=3,
-                    label=Arm(name).title,
-                )
-            axis.axhline(100 * part["chance"].iloc[0], color="0.4", linestyle=":", linewidth=1.2, label="a guess")
-            ticks = sorted(part["rate"].unique())
-            axis.set(xscale="log", title=f"{place}, preset {preset}", xlabel="learning rate")
-            axis.set_xticks(ticks, [f"{rate:g}".lstrip("0") for rate in ticks])
-            axis.minorticks_off()
-        axes[down, 0].set_ylabel("validation accuracy, %")
+    first: dict[str, Any] = {}  # both presets of one place have one y-axis
+    for axis, ((place, preset), part) in zip(axes.flat, panels, strict=False):
+        for name, marker in zip(ARMS, "os^D", strict=True):
+            found = 100 * part[part["student"] == name].groupby("rate")["validation"].agg(["mean", "min", "max"])
+            axis.errorbar(
+                found.index,
+                found["mean"],
+                yerr=reach(found["mean"], found["min"], found["max"]),
+                color=colours[name],
+                marker=marker,
+                capsize=3,
+                label=Arm(name).title,
+            )
+        if first.setdefault(place, axis) is not axis:
+            axis.sharey(first[place])
+        axis.axhline(100 * part["chance"].iloc[0], color="0.4", linestyle=":", linewidth=1.2, label="a guess")
+        ticks = sorted(part["rate"].unique())
+        axis.set(xscale="log", title=textwrap.fill(f"{place}, preset {preset}", 38), xlabel="learning rate")
+        axis.set_xticks(ticks, [f"{rate:g}".lstrip("0") for rate in ticks])
+        axis.minorticks_off()
+    for axis in axes[:, 0]:
+        axis.set_ylabel("validation accuracy, %")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
     if controls.parameters.demo:
         watermark(figure)

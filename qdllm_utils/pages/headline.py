@@ -15,7 +15,7 @@ from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.statistics import Difference, compared
 from qdllm_utils.runs.store import Row, Store
-from qdllm_utils.runs.tuning import Arm, Outcome, answers_against, number_of_seeds, tasks_of, train
+from qdllm_utils.runs.tuning import Arm, Outcome, answers_against, number_of_seeds, readable, tasks_of, train
 from qdllm_utils.show import paper
 from qdllm_utils.texts.sources import Source
 
@@ -122,7 +122,7 @@ def run(parameters: Parameters) -> Headline:
             source = Source(task, scale, parameters.values.get("data_dir"))
             experiment = Experiment(source, scale, parameters.teacher, knobs("tuned"), store)
             teachers[task] = experiment.teacher_row()
-            found = outcomes(experiment, seeds, decoder=reader == "qwen")
+            found = outcomes(experiment, seeds)
             labels, near = experiment.test_labels(), near_repeats(experiment)
             repeats[task] = float(near.mean())
             for name, outcome in found.items():
@@ -184,9 +184,9 @@ def ladder_of(parameters: Parameters, store: Store, task: str, names: tuple[str,
     return Ladder(task, reader[-1], rows, students, accuracies, gains)
 
 
-def outcomes(experiment: Experiment, seeds: range, decoder: bool) -> dict[str, Outcome]:
-    """The outcome of each student; a decoder has no padded position, so there preset paper reads the chosen pooling."""
-    published = knobs("paper", pooling=experiment.knobs.pooling if decoder else None)
+def outcomes(experiment: Experiment, seeds: range) -> dict[str, Outcome]:
+    """The outcome of each student."""
+    published = readable(knobs("paper"), experiment.scale.embedder)
     made: dict[str, Outcome] = {}
     for preset, chosen in (("paper", published), ("tuned", experiment.asked)):
         names = {name: student for name, (of, student) in STUDENTS.items() if of == preset}

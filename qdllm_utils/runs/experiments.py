@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from qdcircuits.errors import InputError
 from qdllm_utils.config import CHOICES, CHOSEN, DECODER_POOLINGS, FINE_TUNED_POOLINGS, TASKS, Knobs, Scale
 from qdllm_utils.runs import reading
 from qdllm_utils.runs.missing import FailedRuns, train_missing
@@ -159,18 +158,13 @@ class Experiment:
         """
         row = self.store.load(self.pooled_identity(pooling), arrays=True)
         if row is None:
+            reading.check(self.scale.embedder, pooling)
             label = f"embeddings, {pooling}" if pooling in FINE_TUNED_POOLINGS else "frozen embeddings"
             self.store.check_writable()
             key = key_of(self.embedding_identity(pooling))  # of all frozen poolings, which are made together
             with self.store.claim(key).held(f"{label}: another process is computing them: waiting.", self.store.say):
                 row = self.store.load(self.pooled_identity(pooling), arrays=True)
-                made = {} if row else reading.made(self, pooling, label)
-            row = row or made.get(pooling)
-        if row is None:
-            raise InputError(
-                f"The embedder {self.scale.embedder} has no pooling {pooling}, which reads a padded position: choose "
-                f"one of {', '.join(made)}."
-            )
+                row = row or reading.made(self, pooling, label)[pooling]
         return row.arrays[pooling]
 
     def pooled_identity(self, pooling: str) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qdllm_utils.config import FINE_TUNED_POOLINGS, TASKS
+from qdcircuits.errors import InputError
+from qdllm_utils.config import DECODER_POOLINGS, FINE_TUNED_POOLINGS, TASKS
 from qdllm_utils.runs import provenance
 from qdllm_utils.runs.store import Row
 from qdllm_utils.texts import pretrained
@@ -12,6 +13,16 @@ from qdllm_utils.texts.teacher_specs import embedder_spec
 
 if TYPE_CHECKING:
     from qdllm_utils.runs.experiments import Experiment
+
+
+def check(embedder: str, pooling: str) -> None:
+    """Raise InputError, before anything is read, for a pooling that the embedder does not have."""
+    if pooling in FINE_TUNED_POOLINGS or pooling in DECODER_POOLINGS or not pretrained.is_decoder(embedder):
+        return
+    raise InputError(
+        f"The embedder {embedder} is a decoder, which has no pooling {pooling}: choose one of "
+        f"{', '.join(DECODER_POOLINGS)}."
+    )
 
 
 def made(experiment: "Experiment", pooling: str, label: str) -> dict[str, Row]:

@@ -132,6 +132,28 @@ def trained(experiment: Experiment, identity: dict[str, Any]) -> Row:
     return row
 
 
+def with_weights(experiment: Experiment, row: Row) -> Row:
+    """A student's row with its weights: its own, those beside it in the store, or those of the student trained again.
+
+    Published rows of most arms have none. Where the student trained again answers as before, its row stays; on another
+    kind of processor it may not, and then the new row takes its place, and a sentence says so.
+    """
+    store = experiment.store
+    if row.arrays:
+        return row
+    if loaded := store.load(row.identity, arrays=True):
+        return loaded
+    store.say(f"{row.key} is published without its weights: training this student again.")
+    again = trained(replace(experiment, asked=Knobs(**row.identity["knobs"])), row.identity)
+    if again.result["predicted"] == row.result["predicted"]:
+        again = replace(row, arrays=again.arrays)
+    else:
+        was, now = (100 * each.result["acc"] for each in (row, again))
+        store.say(f"{row.key} answers otherwise here, {now:.2f}% in place of {was:.2f}%: the new row takes its place.")
+    store.save(again)
+    return again
+
+
 def differences(published: dict[str, Any], again: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """The fields of two results that both have and that are not equal, without the times."""
     names = [name for name in published if name in again and name not in TIMED]

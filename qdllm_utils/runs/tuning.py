@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from qdllm_utils.config import TASKS, Knobs, knobs
+from qdllm_utils.config import CHOSEN, DECODER_POOLINGS, FINE_TUNED_POOLINGS, TASKS, Knobs, knobs
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import RECIPE, Experiment
 from qdllm_utils.runs.missing import FailedRuns, train_missing
 from qdllm_utils.runs.statistics import Difference, by_text, family_of
 from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.students import tfidf
+from qdllm_utils.texts.pretrained import is_decoder
 from qdllm_utils.texts.sources import Source, split
 
 LEARNING_RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
@@ -98,16 +99,26 @@ def tasks_of(parameters: Parameters) -> list[str]:
 
 
 def experiments_of(parameters: Parameters, presets: Iterable[str], store: Store) -> list[tuple[str, Experiment]]:
-    """(preset, experiment) for every task, teacher and preset asked for."""
+    """(preset, experiment) for every task, embedder, teacher and preset asked for."""
     found = []
+    changes = {name: parameters.values.get(name) for name in ("epochs", "layers")}
     for task in tasks_of(parameters):
-        source = Source(task, parameters.size, parameters.values.get("data_dir"))
-        for teacher in parameters.teachers_of(task):
-            for preset in presets:
-                changes = {name: parameters.values.get(name) for name in ("epochs", "layers")}
-                experiment = Experiment(source, parameters.size, teacher, knobs(preset, **changes), store)
-                found.append((preset, experiment))
+        several = parameters.values.get("embedders")
+        for reader in parameters.readers_of(task) if several else (parameters.size.embedder,):
+            scale = replace(parameters.size, embedder=reader)
+            source = Source(task, scale, parameters.values.get("data_dir"))
+            for teacher in parameters.teachers_of(task):
+                for preset in presets:
+                    asked = readable(knobs(preset, **changes), reader)
+                    found.append((preset, Experiment(source, scale, teacher, asked, store)))
     return found
+
+
+def readable(asked: Knobs, embedder: str) -> Knobs:
+    """The knobs with a pooling that the embedder has: a decoder knows no padded position, so there it is chosen."""
+    if is_decoder(embedder) and asked.pooling not in (*DECODER_POOLINGS, *FINE_TUNED_POOLINGS, CHOSEN):
+        return replace(asked, pooling=CHOSEN)
+    return asked
 
 
 def train(

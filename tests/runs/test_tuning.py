@@ -10,7 +10,7 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from qdllm_utils.config import SCALES, knobs
 from qdllm_utils.pages import bytes, bytes_views, controls, controls_views
 from qdllm_utils.parameters import Parameters
-from qdllm_utils.runs import jobs, tuning
+from qdllm_utils.runs import jobs, reading, recompute, tuning
 from qdllm_utils.runs import store as store_module
 from qdllm_utils.runs.comparison import Comparison
 from qdllm_utils.runs.experiments import Experiment
@@ -140,7 +140,7 @@ def page(first: float, second: float, alone: float = 0.0) -> controls.Controls:
     teacher = Row(
         {"kind": "teacher", "pretraining_steps": 0}, {"name": "minilm", "acc": 0.7, "rows": {"test": 800}}, {}
     )
-    block = controls.Block("hiding", "paper", teacher, student, others, against(student, others, LABELS))
+    block = controls.Block("hiding", "", "paper", teacher, student, others, against(student, others, LABELS))
     parameters = Parameters(VALUES)
     return controls.Controls(parameters, [block], Comparison("", "authors", None, parameters, [], Store()))
 
@@ -236,13 +236,55 @@ def test_default_seeds_and_tasks():
     assert tuning.tasks_of(Parameters(demo.values | {"tasks": "thematic, emotion"})) == ["emotion", "thematic"]
 
 
-def test_a_row_without_its_weights_says_how_to_get_them(tmp_path, monkeypatch, refused):
+def test_each_reader_of_the_controls_has_blocks_of_its_own_and_a_decoder_reads_what_it_has(tmp_path, monkeypatch):
+    monkeypatch.setenv("QDLLM_STORE", str(tmp_path))
+    values = VALUES | {"teacher": "minilm, qwen", "tasks": "all", "embedders": "mpnet, qwen@hiding"}
+    found = tuning.experiments_of(Parameters(values), ("paper", "tuned"), Store())
+    assert [(e.source.task, e.scale.embedder, e.teacher, preset, e.asked.pooling) for preset, e in found] == [
+        (task, reader, teacher, preset, "last" if (preset, reader) == ("paper", "mpnet") else "chosen")
+        for task, readers in (("emotion", ["mpnet"]), ("hiding", ["mpnet", "qwen"]), ("thematic", ["mpnet"]))
+        for reader in readers
+        for teacher in ("minilm", "qwen")
+        for preset in ("paper", "tuned")
+    ]
+    by_default = tuning.experiments_of(Parameters(values | {"embedders": None}), ("tuned",), Store())
+    assert {e.scale.embedder for _, e in by_default} == {"mpnet"}
+    block = page(3, -2).blocks[0]
+    assert block.title == "Hiding detection, preset paper, teacher MiniLM"
+    assert replace(block, reader="qwen").title == f"{block.title}, reader Qwen2.5-Coder-1.5B"
+
+
+def test_a_pooling_that_a_decoder_lacks_is_refused_before_its_states_are_made(tmp_path, monkeypatch, refused):
+    monkeypatch.setenv("QDLLM_STORE", str(tmp_path))
+    monkeypatch.setattr(reading, "made", None)
+    chosen = experiment()
+    with refused("qwen is a decoder", "no pooling last", "middle_last"):
+        replace(chosen, scale=replace(chosen.scale, embedder="qwen")).embeddings("last")
+
+
+def test_the_weights_beside_a_row_are_found_without_training(tmp_path, monkeypatch):
     monkeypatch.setenv("QDLLM_STORE", str(tmp_path))
     chosen = experiment("paper")
     bare = row(chosen.student_identity("mlp", 0), 0.7)
     chosen.store.save(replace(bare, arrays={"weights": np.ones(2)}))
-    assert bytes.held(chosen, bare)["weights"].tolist() == [1, 1]
+    monkeypatch.setattr(recompute, "trained", None)
+    assert recompute.with_weights(chosen, bare).arrays["weights"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_student_published_without_weights_is_trained_again_and_said_to_differ(tmp_path, monkeypatch, same):
+    monkeypatch.setenv("QDLLM_STORE", str(tmp_path))
+    chosen, told = experiment("paper"), []
+    chosen.store.say = told.append
+    bare = row(chosen.student_identity("mlp", 0), 0.7)
+    chosen.store.save(replace(bare, arrays={"weights": np.ones(2)}))
     for path in tmp_path.glob(f"{bare.key}*.npz"):
         path.unlink()
-    with refused(bare.key, "-p refresh True"):
-        bytes.held(chosen, bare)
+    result = bare.result if same else bare.result | answers(0.6)
+    again = replace(bare, result=result, provenance={"commit": "now"}, arrays={"weights": np.zeros(2)})
+    monkeypatch.setattr(recompute, "trained", lambda of, identity: again)
+    found = recompute.with_weights(chosen, bare)
+    assert found.arrays["weights"].tolist() == [0, 0]
+    assert found.provenance == (bare.provenance if same else {"commit": "now"})
+    assert chosen.store.load(bare.identity, arrays=True).result["acc"] == (0.7 if same else 0.6)
+    assert ("60.00% in place of 70.00%" in " ".join(told)) is not same
