@@ -234,7 +234,7 @@ def conclusions(stored: Stored) -> list[str]:
     summary = f"In {len(ratios)} of {len(cases)} cases a classical student of the same states and number format is "
     summary += "level with QD-LLM on validation"
     if ratios:
-        summary += f"; the smallest takes {min(ratios):.1f} to {max(ratios):.1f} times fewer bytes"
+        summary += f"; QD-LLM stores {min(ratios):.1f} to {max(ratios):.1f} times the bytes of the smallest"
     return [f"{summary}.", *(smallest(*pair) for pair in pairs)]
 
 
