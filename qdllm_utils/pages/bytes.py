@@ -226,16 +226,25 @@ def to_be_rounded(experiment: Experiment, rows: list[Row]) -> list[Row]:
     return [row if whole(row) else with_weights(experiment, row) for row in rows]
 
 
-def conclusions(stored: Stored) -> list[str]:
-    """One sentence in all, then one for each panel and student: the smallest classical model, like with like."""
-    pairs = [(panel, family) for panel in stored.panels for family in FAMILIES[:2]]
-    cases = [(panel, student) for panel, family in pairs for student in students_of(panel, family)]
+def answer(stored: Stored) -> str:
+    """In how many cases (a preset's student at a number format) a classical one is level, and what QD-LLM takes."""
+    cases = [(panel, student) for panel, family in pairs(stored) for student in students_of(panel, family)]
     ratios = [student.stored_bytes / other.stored_bytes for panel, student in cases if (other := level(panel, student))]
-    summary = f"In {len(ratios)} of {len(cases)} cases a classical student of the same states and number format is "
-    summary += "level with QD-LLM on validation"
+    found = f"In {len(ratios)} of {len(cases)} cases a classical student of the same states and number format is "
+    found += "level with QD-LLM on validation"
     if ratios:
-        summary += f"; QD-LLM stores {min(ratios):.1f} to {max(ratios):.1f} times the bytes of the smallest"
-    return [f"{summary}.", *(smallest(*pair) for pair in pairs)]
+        found += f"; QD-LLM stores {min(ratios):.1f} to {max(ratios):.1f} times the bytes of the smallest"
+    return f"{found}."
+
+
+def conclusions(stored: Stored) -> list[str]:
+    """For each panel and student the smallest classical model, like with like."""
+    return [smallest(panel, family) for panel, family in pairs(stored)]
+
+
+def pairs(stored: Stored) -> list[tuple[Panel, str]]:
+    """Every panel with the student of either preset."""
+    return [(panel, family) for panel in stored.panels for family in FAMILIES[:2]]
 
 
 def students_of(panel: Panel, family: str) -> list[Entry]:

@@ -5,7 +5,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import seaborn as sns
 
-from qdllm_utils.pages.bytes import FAMILIES, Panel, Stored, conclusions
+from qdllm_utils.pages.bytes import FAMILIES, Panel, Stored, answer, conclusions
 from qdllm_utils.show.html_table import HTML, below, group, plain_line, sentences, table
 from qdllm_utils.show.plots import layout_of, style, watermark
 from qdllm_utils.show.tables import OWN_DATA, measured, spread
@@ -39,8 +39,13 @@ def stored_table(stored: Stored) -> HTML:
     return table(" ".join(notes), ["", *columns], body, stored.parameters.demo)
 
 
-def stored_conclusion(stored: Stored) -> HTML:
-    """The sentences, computed from the rows."""
+def stored_answer(stored: Stored) -> HTML:
+    """The page's claim, counted over all cases."""
+    return sentences([answer(stored)], stored.parameters.demo)
+
+
+def stored_conclusions(stored: Stored) -> HTML:
+    """A sentence on each task, teacher and preset."""
     return sentences(conclusions(stored), stored.parameters.demo)
 
 

@@ -209,6 +209,12 @@ def test_a_student_is_held_against_the_same_states_at_the_same_format_only():
     assert "probe of last is level on validation with 3,080 bytes for 61.0%" in paper and "1-bit" not in paper
     assert "at int8 it stores 5,000 bytes for 60.0%, and nothing classical was stored like that." in paper
     assert "and none of 1 classical entries like that is level" in tuned and "states: middle" in tuned
+    stored = bytes.Stored(Parameters(VALUES), [PANEL], Comparison("", "authors", None, Parameters(VALUES), [], Store()))
+    assert bytes.conclusions(stored) == [paper, tuned]
+    assert bytes.answer(stored) == (
+        "In 1 of 3 cases a classical student of the same states and number format is level with QD-LLM on validation; "
+        "QD-LLM stores 6.5 to 6.5 times the bytes of the smallest."
+    )
     assert [bytes.form_of(name) for name in ("linear", "probe_8bit", "probe_3bit")] == ["float32", "int8", "3 bits"]
 
 
