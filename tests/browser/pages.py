@@ -23,6 +23,9 @@ BEYOND = """() => [...document.querySelectorAll("main :is(table, pre, img, svg, 
 LOST = """() => [...document.querySelectorAll("main mjx-container svg")].filter((svg) =>
     svg.getBoundingClientRect().left < svg.closest("td, p, li, div").getBoundingClientRect().left - 2)
   .map((svg) => `a formula begins at ${svg.getBoundingClientRect().left}, where no scrolling reaches`)"""
+FOLD = "(open) => document.querySelectorAll('details.hide').forEach((each) => { each.open = open; })"
+UNSEEN = """() => [...document.querySelectorAll("details.hide :is(table, li)")]
+  .filter((each) => !each.checkVisibility()).map((each) => `unseen: ${each.textContent.slice(0, 60)}`)"""
 AXE = """async (rules) => (await axe.run(document, {resultTypes: ["violations"], ...rules})).violations
   .filter(({impact}) => impact === "serious" || impact === "critical")
   .map(({id, nodes}) => `${id} (${nodes.length}): ${nodes.slice(0, 3).map(({target, any}) =>
@@ -41,13 +44,14 @@ class Visit:
     outside: list[str] = field(default_factory=list)
 
     def open(self, page: str) -> None:
-        """Go to a page of the book and wait until its mathematics is set."""
+        """Go to a page of the book, wait until its mathematics is set, and unfold its numbers."""
         self.errors.clear()
         self.outside.clear()
         self.tab.emulate_media(color_scheme="light")
         self.tab.goto(f"{self.site}/{page}.html", wait_until="load")
         self.tab.evaluate("() => window.MathJax?.startup?.promise")
         self.tab.evaluate("() => document.fonts.ready")
+        self.tab.evaluate(FOLD, True)
 
     def check(self) -> None:
         """No error, no request to another host, nothing wider than the screen, no formula where none can scroll."""

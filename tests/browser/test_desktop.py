@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.browser.pages import BEYOND, COLOURS, CUT, ONLY_CONTRAST, OVERFLOW, PAGES, PAPER, SCREENS, Visit, visiting
+from tests.browser import pages
+from tests.browser.pages import COLOURS, FOLD, PAGES, Visit, visiting
 
 
 @pytest.fixture(scope="module")
@@ -33,17 +34,19 @@ def test_page(visit: Visit, colours: str) -> None:
 @pytest.mark.parametrize("colours", COLOURS)
 def test_page_is_accessible(visit: Visit, axe: str, colours: str) -> None:
     visit.turn(colours)
-    visit.check_access(axe, {} if colours == "light" else ONLY_CONTRAST)
+    visit.check_access(axe, {} if colours == "light" else pages.ONLY_CONTRAST)
 
 
 def test_nothing_is_cut_on_paper(visit: Visit) -> None:
     visit.turn("light")
-    visit.tab.set_viewport_size(PAPER)
+    visit.tab.set_viewport_size(pages.PAPER)
+    visit.tab.evaluate(FOLD, False)  # what is folded on a screen is printed all the same
     visit.tab.emulate_media(media="print")
     try:
-        cut = visit.tab.evaluate(CUT) + visit.tab.evaluate(BEYOND)
+        cut = visit.tab.evaluate(pages.CUT) + visit.tab.evaluate(pages.BEYOND) + visit.tab.evaluate(pages.UNSEEN)
         assert not cut, "\n".join(cut)
-        assert visit.tab.evaluate(OVERFLOW) <= 0
+        assert visit.tab.evaluate(pages.OVERFLOW) <= 0
     finally:
         visit.tab.emulate_media(media="screen")
-        visit.tab.set_viewport_size(SCREENS["desktop"])
+        visit.tab.evaluate(FOLD, True)
+        visit.tab.set_viewport_size(pages.SCREENS["desktop"])
