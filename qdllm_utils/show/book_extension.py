@@ -36,7 +36,11 @@ def folded(notebook: dict[str, Any], page: str = "") -> dict[str, Any]:
             tags = [tag for tag in cell["metadata"].get("tags", []) if tag != "hide-input"]
             if not cell.get("outputs") or FRAME in tags:
                 continue
-            cell = cell | {"metadata": cell["metadata"] | {"tags": [*tags, "remove-input"]}}
+            metadata = cell["metadata"] | {"tags": [*tags, "remove-input"]}
+            if "hide-output" in tags:  # a fold has one name, open or closed
+                shown = metadata["mystnb"]["code_prompt_show"]
+                metadata["mystnb"] = metadata["mystnb"] | {"code_prompt_hide": shown}
+            cell = cell | {"metadata": metadata}
         cells.append(cell)
     listing = "\n\n".join(text for text in code if text)
     if page == "headline":
@@ -84,6 +88,12 @@ def fold(app: Any, docname: str, source: list[str]) -> None:
         source[0] = json.dumps(folded(json.loads(source[0]), docname.removeprefix("executed/")))
 
 
+def name_folds(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """A folded output is called what its line says, and not what MyST-NB calls all of them to a screen reader."""
+    if "body" in context:
+        context["body"] = context["body"].replace(' aria-label="Toggle hidden content"', "")
+
+
 def write_csv(app: Any, error: Exception | None) -> None:
     """Put the rows of each results page beside it, as a CSV file."""
     if error or app.builder.name != "html":
@@ -105,6 +115,7 @@ def write_figure(app: Any, error: Exception | None) -> None:
 def setup(app: Any) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.connect("source-read", fold)
+    app.connect("html-page-context", name_folds)
     app.connect("build-finished", write_csv)
     app.connect("build-finished", write_figure)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -120,6 +120,13 @@ def test_every_page_of_the_contents_is_there(build: Build, html: Path) -> None:
     assert "intro.html" in (html / "index.html").read_text(encoding="utf-8")
 
 
+def test_a_fold_is_called_what_its_line_says_open_or_closed(html: Path) -> None:
+    page = (html / "executed" / "bytes.html").read_text(encoding="utf-8")
+    summary = page.split('<details class="admonition hide', 1)[1].split("<summary", 1)[1].split("</summary>", 1)[0]
+    assert summary.startswith(">") and "aria-label" not in summary
+    assert len(set(re.findall(r"<p[^>]*>(.*?)</p>", summary))) == 1 and "each model" in summary
+
+
 def test_equations_carry_the_papers_numbers(html: Path) -> None:
     text = (html / "method.html").read_text(encoding="utf-8")
     found = re.findall(r'id="equation-eq-(\d+)">\s*<span class="eqno">\((\d+)\)', text)
