@@ -17,6 +17,7 @@ from qdllm_utils.runs.statistics import LEAST_SEEDS, Difference, family_of
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.runs.tuning import Arm, Outcome, answers_against, number_of_seeds, tasks_of, train
 from qdllm_utils.show.tables import READERS, TEACHER_NAMES
+from qdllm_utils.texts.pretrained import EMBEDDERS, is_decoder
 from qdllm_utils.texts.sources import Source
 from qdllm_utils.texts.teacher_specs import adapter_of
 
@@ -136,7 +137,7 @@ def measure(fair: Experiment, paper: Experiment, seeds: range, distilled: bool, 
     (published,) = train(paper, [Arm("quantum")], seeds, "paper").values()
     teacher = fair.teacher_row(arrays=True)
     absent = {} if distilled else {"distilled": "not run (parameter distilled)"}
-    if not adapter_of(teacher.arrays):
+    if not has_states(fair.teacher, teacher.arrays):
         absent["teacher"] = "not there: this teacher keeps no states"
     grid: dict[str, dict[str, Outcome]] = {}
     for feature in FEATURES:
@@ -147,6 +148,11 @@ def measure(fair: Experiment, paper: Experiment, seeds: range, distilled: bool, 
     task, (reader, *_) = fair.source.task, READERS.get(fair.scale.embedder, fair.scale.embedder).split(",")
     changes = steps(published, grid, fair.test_labels(), first)
     return Panel(task, reader, teacher, published, grid, absent, changes)
+
+
+def has_states(teacher: str, arrays: dict[str, np.ndarray]) -> bool:
+    """Whether a teacher's own states can be had: with the adapter of its row or, of a known encoder, with a new one."""
+    return bool(adapter_of(arrays)) or (teacher in EMBEDDERS and not is_decoder(teacher))
 
 
 def steps(

@@ -105,6 +105,11 @@ def test_a_teacher_without_states_leaves_its_feature_out_and_says_so():
     assert "the teacher's own; not there" in str(features_views.grid_table(shown)).replace("&#x27;", "'")
 
 
+def test_the_states_of_a_known_encoder_can_be_had_although_its_row_was_published_without_them():
+    assert features.has_states("mpnet", {}) and features.has_states("./own", {"adapter/q": np.ones(1)})
+    assert not features.has_states("qwen", {}) and not features.has_states("./own", {"logits": np.ones(1)})
+
+
 def test_only_the_readers_named_are_fine_tuned_and_on_the_tasks_named(monkeypatch, refused):
     asked = {}
 
