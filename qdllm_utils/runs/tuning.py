@@ -99,15 +99,20 @@ def tasks_of(parameters: Parameters) -> list[str]:
 
 
 def experiments_of(parameters: Parameters, presets: Iterable[str], store: Store) -> list[tuple[str, Experiment]]:
-    """(preset, experiment) for every task, embedder, teacher and preset asked for."""
+    """(preset, experiment) for every task, embedder, teacher and preset asked for.
+
+    Where a page takes several `embedders`, those after a task's first are read under its last teacher alone: what they
+    are asked is whether a finding hangs on the reader.
+    """
     found = []
     changes = {name: parameters.values.get(name) for name in ("epochs", "layers")}
     for task in tasks_of(parameters):
-        several = parameters.values.get("embedders")
-        for reader in parameters.readers_of(task) if several else (parameters.size.embedder,):
+        teachers, several = parameters.teachers_of(task), parameters.values.get("embedders")
+        readers = parameters.readers_of(task) if several else (parameters.size.embedder,)
+        for reader in readers:
             scale = replace(parameters.size, embedder=reader)
             source = Source(task, scale, parameters.values.get("data_dir"))
-            for teacher in parameters.teachers_of(task):
+            for teacher in teachers if reader == readers[0] else teachers[-1:]:
                 for preset in presets:
                     asked = readable(knobs(preset, **changes), reader)
                     found.append((preset, Experiment(source, scale, teacher, asked, store)))
