@@ -31,7 +31,7 @@ from qdllm_utils.texts.pretrained import shown_name
 class Block:
     """One task, reader, teacher and preset; differences: the controls' accuracies minus the student's, by title.
 
-    reader: the embedder of all arms; '' where the page has one reader and so need not name it.
+    reader: the embedder of all arms; '' for the page's first, which a block need not name.
     """
 
     task: str
@@ -44,7 +44,7 @@ class Block:
 
     @property
     def title(self) -> str:
-        """Task, preset, teacher and, where there are several, reader."""
+        """Task, preset, teacher and, where it is not the page's first, reader."""
         reader = f", reader {model_name(self.reader)}" if self.reader else ""
         return f"{TASKS[self.task].title}, preset {self.preset}, teacher {self.teacher_name}{reader}"
 
@@ -82,13 +82,12 @@ def run(parameters: Parameters) -> Controls:
     seeds = number_of_seeds(parameters)
     blocks, runs = [], []
     experiments = experiments_of(parameters, presets, store)
-    several = len({experiment.scale.embedder for _, experiment in experiments}) > 1
     for preset, experiment in experiments:
         outcomes = list(train(experiment, arms(), seeds, preset, scalings(experiment)).values())
         student, controls = outcomes[0], [*outcomes[1:], tfidf_outcome(experiment)]
         teacher = experiment.teacher_row()
         differences = against(student, controls, experiment.test_labels())
-        reader = experiment.scale.embedder if several else ""
+        reader = "" if experiment.scale.embedder == parameters.size.embedder else experiment.scale.embedder
         blocks.append(Block(experiment.source.task, reader, preset, teacher, student, controls, differences))
         rows = {outcome.title: outcome.rows for outcome in (student, *controls)}
         runs.append(TeacherRun(experiment.teacher, teacher, rows))

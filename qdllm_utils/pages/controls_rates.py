@@ -29,8 +29,8 @@ PAPER_RATES = (0.001, 0.003, 0.01, 0.03, PRESETS["paper"].learning_rate, 0.1)
 class Rates:
     """The arms over the rates. frame: one line a run: where, preset, student, rate, validation, chance, texts; rows.
 
-    where: the task, and the teacher and the reader where there are several. chance: the accuracy of a guess, one in so
-    many classes, which are equally large. texts: of the validation part.
+    where: the task, the teacher where there are several, the reader where it is not the first. chance: the accuracy of
+    a guess, one in so many classes, which are equally large. texts: of the validation part.
     """
 
     frame: pd.DataFrame
@@ -151,15 +151,14 @@ def changed_table(controls: Controls) -> HTML:
     """The verdicts that would stand if only another seed, and not another test set, could have moved them."""
     found, total = changed(controls), sum(len(block.differences) for block in controls.blocks)
     body = [
-        line(head(name, title), map(cell, (seeds.signed, seeds.verdict, both.signed, both.verdict)))
+        line(head(name, title), [cell(each.signed, each.verdict) for each in (seeds, both)])
         for title, name, seeds, both in found
     ]
     notes = (
         f"{len(found)} of {total} comparisons whose verdict differs between the interval over seeds alone (Student's "
         "t, the same level) and the one over seeds and texts, which this page uses: control − student in points."
     )
-    columns = ["", "Over seeds", "Verdict", "Over seeds and texts", "Verdict"]
-    return table(notes, columns, body, controls.parameters.demo)
+    return table(notes, ["", "Over seeds", "Over seeds and texts"], body, controls.parameters.demo)
 
 
 def provenance_strip(controls: Controls, tried: Rates) -> HTML:

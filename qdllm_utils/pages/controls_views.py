@@ -1,6 +1,6 @@
 """The table and the sentences of the controls page."""
 
-from qdllm_utils.pages.controls import Controls, answer, conclusions
+from qdllm_utils.pages.controls import Controls, answer, conclusions, model_name
 from qdllm_utils.runs.statistics import Difference
 from qdllm_utils.runs.tuning import LEARNING_RATES, TUNING_SEEDS, Outcome
 from qdllm_utils.show import html_table
@@ -43,7 +43,8 @@ def controls_caption(controls: Controls) -> str:
     rates = ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
     seeds = len(block.student.rows)
     notes = [
-        f"{OWN_DATA[controls.comparison.source_kind]}; one split and one teacher.".capitalize(),
+        f"{OWN_DATA[controls.comparison.source_kind]}; one split.".capitalize(),
+        f"Where a block names no other reader, {model_name(controls.parameters.size.embedder)} reads.",
         f"Acc: test accuracy, mean ± standard deviation over {seeds} seeds."
         if seeds > 1
         else "Acc: test accuracy of one seed, so there is no spread, interval or p.",
