@@ -128,7 +128,7 @@ def publish(folder: Path, rows: Iterable[NewRow], remove: Iterable[str] = ()) ->
         task = describe(row.record["identity"])["task"]
         homes.setdefault(key, f"{row.page}-{task}" if task else row.page)
         lines[key] = line_of(key, row.record)
-        arrays[key] = row.arrays
+        arrays[key] = row.arrays or kept(arrays.get(key), row.record)
     members: dict[str, list[str]] = defaultdict(list)
     for key in sorted(homes, key=lambda key: place(lines[key])):
         members[homes[key]].append(key)
@@ -144,6 +144,11 @@ def publish(folder: Path, rows: Iterable[NewRow], remove: Iterable[str] = ()) ->
     for path in old - set(wanted):
         path.unlink()
     return sorted([*changed, *(old - set(wanted))])
+
+
+def kept(raw: bytes | None, record: dict[str, Any]) -> bytes | None:
+    """Arrays that another page published with the same row: a page that brings none takes none away."""
+    return raw if raw is not None and hashlib.sha256(raw).hexdigest() == record.get("arrays") else None
 
 
 def in_parts(lines: list[bytes]) -> list[bytes]:

@@ -107,6 +107,24 @@ def test_rows_go_into_the_book_and_come_back_without_loss(tmp_path):
     assert [line["result"]["acc"] for line in lines].count(9) == 1 and len(lines) == 4
 
 
+def test_a_page_that_brings_a_row_without_its_arrays_takes_none_away_but_those_of_another_row(tmp_path):
+    old, book = Store(tmp_path / "old"), tmp_path / "book"
+    identity = {"kind": "student", "student": "quantum", "seed": 0, "knobs": knobs("tuned").identity}
+    key = key_of(identity)
+
+    def record(accuracy: float) -> dict:
+        old.save(Row(identity, {"acc": accuracy}, {}, {"logits": np.full((7, 2), accuracy)}))
+        return json.loads((old.folder / f"{key}.json").read_bytes())
+
+    published_rows.publish(
+        book, [published_rows.NewRow("table4", record(0.5), arrays := old.arrays_file(key).read_bytes())]
+    )
+    published_rows.publish(book, [published_rows.NewRow("features", record(0.5))])
+    assert Published(book).arrays(key) == arrays
+    published_rows.publish(book, [published_rows.NewRow("features", record(0.6))])
+    assert Published(book).arrays(key) is None
+
+
 def test_rows_are_shared_out_over_files_below_the_limit(tmp_path, monkeypatch):
     old, book = tmp_path / "old", tmp_path / "book"
     for seed in range(6):
