@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import defaultdict
 from pathlib import Path
 from statistics import mean
 
@@ -27,17 +28,25 @@ def data() -> dict:
     return main_figure.everything(BOOK / "results")
 
 
-def alike(lines: dict[str, dict], row: dict, changes: str) -> list[dict]:
-    """The rows that differ from `row` in the seed and have these changes."""
-    wanted = [row[name] for name in LABELS] + [changes]
-    return [one for one in lines.values() if [one[name] for name in LABELS] + [one["changes"]] == wanted]
+@pytest.fixture(scope="module")
+def groups(lines) -> dict[tuple, list[dict]]:
+    """The rows that differ in their seeds alone, by their labels and changes."""
+    found = defaultdict(list)
+    for row in lines.values():
+        found[labels_of(row, row["changes"])].append(row)
+    return found
 
 
-def test_every_value_is_the_mean_of_its_rows(data, lines):
+def labels_of(row: dict, changes: str) -> tuple:
+    """What the row and its like have, with these changes in place of its own."""
+    return (*(row[name] for name in LABELS), changes)
+
+
+def test_every_value_is_the_mean_of_its_rows(data, lines, groups):
     assert len(data["points"]) > 100
     for point in data["points"]:
         first = lines[point["key"]]
-        rows = alike(lines, first, first["changes"])
+        rows = groups[labels_of(first, first["changes"])]
         assert (point["seeds"], first["seed"]) == (len(rows), 0)
         assert (point["task"], point["teacher"], point["reader"]) == (
             first["task"],
@@ -51,7 +60,7 @@ def test_every_value_is_the_mean_of_its_rows(data, lines):
             assert low is high is None or low <= middle <= high
 
 
-def test_of_the_learning_rates_the_one_that_validation_prefers_is_shown(data, lines):
+def test_of_the_learning_rates_the_one_that_validation_prefers_is_shown(data, lines, groups):
     tuned = [point for point in data["points"] if point["preset"] == "tuned"]
     assert len(tuned) > 50
     for point in tuned:
@@ -62,13 +71,12 @@ def test_of_the_learning_rates_the_one_that_validation_prefers_is_shown(data, li
             named = {"learning_rate": str(rate)} if rate != 0.003 else {}  # the preset's own is not named
             changes = dict(part.split("=") for part in others.split(", ")) | named
             words = ", ".join(f"{name}={value}" for name, value in sorted(changes.items()))
-            rows = alike(lines, first, words)
-            if rows:
+            if rows := groups.get(labels_of(first, words)):
                 found[words] = mean(row["result"]["validation"] for row in rows if row["seed"] < 3)
         assert found[first["changes"]] == max(found.values())
 
 
-def test_at_preset_paper_each_arm_has_the_scaling_that_validation_prefers(data, lines):
+def test_at_preset_paper_each_arm_has_the_scaling_that_validation_prefers(data, lines, groups):
     shown = [point for point in data["points"] if point["preset"] == "paper" and point["family"] != "baseline"]
     both = 0
     for point in shown:
@@ -77,7 +85,7 @@ def test_at_preset_paper_each_arm_has_the_scaling_that_validation_prefers(data, 
         found = {}
         for scaling in ([], ["standardise=True"]):
             words = ", ".join(sorted(kept + scaling))
-            if rows := alike(lines, first, words):
+            if rows := groups.get(labels_of(first, words)):
                 found[words] = mean(row["result"]["validation"] for row in rows if row["seed"] < 3)
         assert found[first["changes"]] == max(found.values())
         both += len(found) == 2
