@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,7 @@ def test_every_page_with_published_rows_is_a_notebook_and_names_its_files(read):
         assert {entity.id for entity in run["object"]} == homes
 
 
+@cache
 def keys_of(path: Path) -> set[str]:
     return {json.loads(line)["key"] for line in path.read_text().splitlines()}
 
