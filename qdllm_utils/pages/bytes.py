@@ -18,7 +18,7 @@ from qdllm_utils.runs.comparison import Comparison, TeacherRun
 from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.store import Row, Store, key_of
 from qdllm_utils.runs.tuning import RATES, Arm, Outcome, experiments_of, number_of_seeds, tfidf_outcome, train
-from qdllm_utils.show.tables import READERS, TEACHER_NAMES
+from qdllm_utils.show.tables import READERS, model_name
 from qdllm_utils.texts.pretrained import shown_name
 
 ROUNDED = ("quantum", "mlp", "surrogate")  # the students that are also stored as fp16 and int8
@@ -93,7 +93,7 @@ def run(parameters: Parameters) -> Stored:
         entries = student_entries(paper, fair, seeds)
         baselines, absent = baseline_entries(fair, seeds)
         entries += baselines
-        teacher = TEACHER_NAMES.get(fair.teacher, shown_name(fair.teacher))
+        teacher = model_name(fair.teacher)
         whose = f", teacher {teacher}" if len(parameters.teachers) > 1 else ""
         title = TASKS[fair.source.task].title + whose
         reader = READERS.get(parameters.size.embedder, shown_name(parameters.size.embedder))

@@ -11,7 +11,7 @@ from qdllm_utils.runs.statistics import PLACES
 from qdllm_utils.show import paper
 from qdllm_utils.show.html_table import HTML, cell, group, head, line, sentences, table
 from qdllm_utils.show.plots import reach, style, watermark
-from qdllm_utils.show.tables import READERS, TEACHER_NAMES, how_taught
+from qdllm_utils.show.tables import READERS, how_taught, model_name
 
 
 def answers(ceiling: Ceiling) -> list[str]:
@@ -65,7 +65,7 @@ def name_of(teacher: str) -> str:
     """'true labels, right on 80%' or the model's name."""
     if teacher.startswith("labels-"):
         return f"true labels, right on {teacher.removeprefix('labels-')}%"
-    return TEACHER_NAMES.get(teacher, teacher)
+    return model_name(teacher)
 
 
 def ceiling_table(ceiling: Ceiling) -> HTML:

@@ -22,9 +22,8 @@ from qdllm_utils.runs.tuning import (
     tfidf_outcome,
     train,
 )
-from qdllm_utils.show.tables import TEACHER_NAMES
+from qdllm_utils.show.tables import model_name
 from qdllm_utils.students.controls import CONTROLS, Cosine
-from qdllm_utils.texts.pretrained import shown_name
 
 
 @dataclass(frozen=True)
@@ -52,11 +51,6 @@ class Block:
     def teacher_name(self) -> str:
         """What the page calls the teacher."""
         return model_name(self.teacher.result["name"])
-
-
-def model_name(name: str) -> str:
-    """What the page calls a teacher or a reader."""
-    return TEACHER_NAMES.get(name, shown_name(name))
 
 
 @dataclass(frozen=True)

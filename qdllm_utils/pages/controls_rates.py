@@ -13,13 +13,14 @@ import pandas as pd
 import seaborn as sns
 
 from qdllm_utils.config import PRESETS, TASKS
-from qdllm_utils.pages.controls import Controls, model_name
+from qdllm_utils.pages.controls import Controls
 from qdllm_utils.runs.statistics import Difference, accuracy_error, compared
 from qdllm_utils.runs.store import Row
 from qdllm_utils.runs.tuning import LEARNING_RATES, TUNING_SEEDS, Arm, experiments_of, number_of_seeds, rows_of
 from qdllm_utils.show import origin
 from qdllm_utils.show.html_table import HTML, cell, head, line, sentences, table
 from qdllm_utils.show.plots import layout_of, reach, style, watermark
+from qdllm_utils.show.tables import model_name
 
 ARMS = ("quantum", "cosine", "linear", "mlp")
 PAPER_RATES = (0.001, 0.003, 0.01, 0.03, PRESETS["paper"].learning_rate, 0.1)

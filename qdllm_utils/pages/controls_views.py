@@ -1,11 +1,11 @@
 """The table and the sentences of the controls page."""
 
-from qdllm_utils.pages.controls import Controls, answer, conclusions, model_name
+from qdllm_utils.pages.controls import Controls, answer, conclusions
 from qdllm_utils.runs.statistics import Difference
 from qdllm_utils.runs.tuning import LEARNING_RATES, TUNING_SEEDS, Outcome
 from qdllm_utils.show import html_table
 from qdllm_utils.show.html_table import HTML, group, plain_line, sentences, table
-from qdllm_utils.show.tables import OWN_DATA, count, difference_cells, measured
+from qdllm_utils.show.tables import OWN_DATA, count, difference_cells, measured, model_name
 
 COLUMNS = (
     "Acc",

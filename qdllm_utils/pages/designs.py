@@ -29,7 +29,7 @@ from qdllm_utils.runs.tuning import (
     number_of_seeds,
     train,
 )
-from qdllm_utils.show.tables import TEACHER_NAMES
+from qdllm_utils.show.tables import model_name
 from qdllm_utils.students.design_catalogue import BUDGETS, CLASSICAL_DESIGNS, QUANTUM_DESIGNS, WIDER
 
 FINAL_SEEDS = 13
@@ -105,7 +105,7 @@ def run(parameters: Parameters) -> Search:
     for experiment in experiments:
         teacher = experiment.teacher_row()
         name = teacher.result["name"]
-        group = f"{TASKS[experiment.source.task].title}, teacher {TEACHER_NAMES.get(name, name)}"
+        group = f"{TASKS[experiment.source.task].title}, teacher {model_name(name)}"
         for budget in budgets:
             meeting = meet(experiment, group, budget, seeds)
             meetings.append(meeting)

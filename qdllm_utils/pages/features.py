@@ -16,7 +16,7 @@ from qdllm_utils.runs.experiments import Experiment
 from qdllm_utils.runs.statistics import LEAST_SEEDS, Difference, family_of
 from qdllm_utils.runs.store import Row, Store
 from qdllm_utils.runs.tuning import Arm, Outcome, answers_against, number_of_seeds, tasks_of, train
-from qdllm_utils.show.tables import READERS, TEACHER_NAMES
+from qdllm_utils.show.tables import READERS, model_name
 from qdllm_utils.texts.pretrained import EMBEDDERS, is_decoder
 from qdllm_utils.texts.sources import Source
 from qdllm_utils.texts.teacher_specs import adapter_of
@@ -71,7 +71,7 @@ class Panel:
     def title(self) -> str:
         """Task, reader and teacher in words."""
         name = self.teacher.result["name"]
-        return f"{TASKS[self.task].title}, read by {self.reader}, teacher {TEACHER_NAMES.get(name, name)}"
+        return f"{TASKS[self.task].title}, read by {self.reader}, teacher {model_name(name)}"
 
 
 @dataclass(frozen=True)

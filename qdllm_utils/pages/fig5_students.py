@@ -14,7 +14,7 @@ from qdllm_utils.model.hardware import labels_of, quantum_model
 from qdllm_utils.parameters import Parameters
 from qdllm_utils.runs.experiments import SPLIT_SEED, Experiment
 from qdllm_utils.runs.store import Row, Store
-from qdllm_utils.show.tables import TEACHER_NAMES
+from qdllm_utils.show.tables import model_name
 from qdllm_utils.texts.own_file import OwnTexts, read_own_file
 from qdllm_utils.texts.sources import digest, split
 
@@ -101,7 +101,7 @@ class Trained:
     @property
     def source(self) -> str:
         """The teacher."""
-        return TEACHER_NAMES.get(self.experiment.teacher, self.experiment.teacher)
+        return model_name(self.experiment.teacher)
 
     @property
     def layers(self) -> int:

@@ -12,7 +12,7 @@ from qdllm_utils.runs.statistics import PLACES, Difference
 from qdllm_utils.show import paper
 from qdllm_utils.show.html_table import HTML, cell, group, head, line, plain_line, sentences, table
 from qdllm_utils.show.plots import reach, style, watermark
-from qdllm_utils.show.tables import READERS, TEACHER_NAMES, how_taught
+from qdllm_utils.show.tables import READERS, how_taught, model_name
 
 
 def headline_table(headline: Headline) -> HTML:
@@ -103,11 +103,11 @@ def better_teachers(ladders: list[Ladder]) -> str:
         made += f", of {len(others)} that are not {makes(others, 'behind')} it certainly worse"
     gains = "; ".join(
         f"{TASKS[ladder.task].title.lower()}, "
-        + ", ".join(f"{TEACHER_NAMES.get(name, name)} {gain.signed}" for name, gain in ladder.gains.items())
+        + ", ".join(f"{model_name(name)} {gain.signed}" for name, gain in ladder.gains.items())
         for ladder in ladders
     )
     firsts = {next(iter(ladder.teachers)) for ladder in ladders}
-    first = TEACHER_NAMES.get(name := firsts.pop(), name) if len(firsts) == 1 else "each task's first teacher"
+    first = model_name(firsts.pop()) if len(firsts) == 1 else "each task's first teacher"
     return f"Does a better teacher make a better student? {made} ({gains} points beside the student of {first})."
 
 
@@ -135,7 +135,7 @@ def ladder_table(headline: Headline) -> HTML | None:
             gain = ladder.gains.get(name)
             gained = [gain.signed, gain.verdict] if gain else ["reference", ""]
             shown = [*own, ladder.accuracies[name].percent, *gained]
-            body.append(line(head(TEACHER_NAMES.get(name, name), *how_taught(teacher)), map(cell, shown)))
+            body.append(line(head(model_name(name), *how_taught(teacher)), map(cell, shown)))
     family = sum(len(ladder.gains) for ladder in headline.ladders)
     notes = (
         "One student, preset tuned, taught by one teacher after another: test accuracy with its 95% interval over "

@@ -3,14 +3,14 @@
 from qdllm_utils.pages.plan import Plan
 from qdllm_utils.show import origin
 from qdllm_utils.show.html_table import HTML, cell, escaped, line, table
-from qdllm_utils.show.tables import STUDENT_NAMES, TEACHER_NAMES
+from qdllm_utils.show.tables import STUDENT_NAMES, model_name
 
 
 def title(name: str) -> str:
     """A stage's name in words."""
     if name.startswith("teacher "):
         teacher = name.removeprefix("teacher ")
-        return f"teacher {TEACHER_NAMES.get(teacher, teacher)}"
+        return f"teacher {model_name(teacher)}"
     return STUDENT_NAMES.get(name, name)
 
 

@@ -12,7 +12,7 @@ from qdllm_utils.pages.table7 import LOSSES, Ablation
 from qdllm_utils.runs.statistics import Difference
 from qdllm_utils.show import paper, plots
 from qdllm_utils.show.html_table import HTML, cell, group, head, line, table
-from qdllm_utils.show.tables import METRICS, TEACHER_NAMES, count, how_taught, measured, spread
+from qdllm_utils.show.tables import METRICS, count, how_taught, measured, model_name, spread
 from qdllm_utils.show.verdicts import (
     DEMO_WHY,
     NOT,
@@ -71,7 +71,7 @@ def loss_table(ablation: Ablation) -> HTML:
         f"{describe(ablation)} Less the full: with its 95% interval over seeds and texts at "
         f"0.05 / {len(LOSSES) - 1}. Acc and F1 are means over three tasks "
         f"and {len(ablation.names)} teacher(s) "
-        f"({', '.join(TEACHER_NAMES.get(name, name) for name in ablation.names)}); the paper's over five. A divergence "
+        f"({', '.join(model_name(name) for name in ablation.names)}); the paper's over five. A divergence "
         "alone is alpha = 1, cross-entropy alone alpha = 0. Grey: the paper's value."
     )
     return table(caption, columns, lines, is_demo(ablation))
@@ -143,7 +143,7 @@ def loss_verdict(ablation: Ablation) -> Verdict:
 def teacher_table(ablation: Ablation) -> HTML:
     """The paper's Table 8: a block for each task and the overall one, a column for each teacher."""
     names = [*(name for name in ablation.names if name not in PAPER_TEACHERS), *PAPER_TEACHERS]
-    columns = ["QD-LLM", *(TEACHER_NAMES.get(name, name) for name in names)]
+    columns = ["QD-LLM", *(model_name(name) for name in names)]
     lines = []
     whole = ["overall"] if len(ablation.tasks) == len(TASKS) else []
     for task in (*ablation.tasks, *whole):
@@ -206,7 +206,7 @@ def teacher_figure(ablation: Ablation) -> Any:
     axis.margins(0.15)
     shown = [Line2D([], [], color=colours[task], linewidth=4, label=TASKS[task].title) for task in ablation.tasks]
     shown += [
-        Line2D([], [], color="0.35", marker=marker, linestyle="none", label=TEACHER_NAMES.get(name, name))
+        Line2D([], [], color="0.35", marker=marker, linestyle="none", label=model_name(name))
         for name, marker in markers.items()
     ]
     shown.append(Line2D([], [], color="0.35", linewidth=1, linestyle="--", label="as good as the teacher"))
@@ -249,11 +249,11 @@ def steps(ablation: Ablation) -> str:
     for task in ablation.tasks:
         first, *others = ablation.names_of(task)
         gains = "; ".join(
-            f"{TEACHER_NAMES.get(name, name)} {found.signed} points, {found.verdict}"
+            f"{model_name(name)} {found.signed} points, {found.verdict}"
             for name in others
             for found in [ablation.difference(("all", name), ("all", first), [task], family)]
         )
-        against = f" Against the student of {TEACHER_NAMES.get(first, first)}: {gains}." if gains else ""
+        against = f" Against the student of {model_name(first)}: {gains}." if gains else ""
         told.append(f"{TASKS[task].title}, accuracy of QD-LLM: {taught_by(ablation, task)}.{against}")
     return " ".join(told)
 
@@ -267,6 +267,6 @@ def short_steps(ablation: Ablation) -> str:
 def taught_by(ablation: Ablation, task: str) -> str:
     """'MiniLM 12.3%, MPNet 45.6%'."""
     return ", ".join(
-        f"{TEACHER_NAMES.get(name, name)} {mean(ablation.values('all', 'acc', [task], [name])):.1%}"
+        f"{model_name(name)} {mean(ablation.values('all', 'acc', [task], [name])):.1%}"
         for name in ablation.names_of(task)
     )

@@ -135,7 +135,7 @@ def trained(experiment: Experiment, identity: dict[str, Any]) -> Row:
 def with_weights(experiment: Experiment, row: Row) -> Row:
     """A student's row with its weights: its own, those beside it in the store, or those of the student trained again.
 
-    Published rows of most arms have none. Where the student trained again answers as before, its row stays; on another
+    Published rows of most arms have none. Where the student trained again comes out the same, its row stays; on another
     kind of processor it may not, and then the new row takes its place, and a sentence says so.
     """
     store = experiment.store
@@ -145,11 +145,14 @@ def with_weights(experiment: Experiment, row: Row) -> Row:
         return loaded
     store.say(f"{row.key} is published without its weights: training this student again.")
     again = trained(replace(experiment, asked=Knobs(**row.identity["knobs"])), row.identity)
-    if again.result["predicted"] == row.result["predicted"]:
-        again = replace(row, arrays=again.arrays)
-    else:
+    if differing := differences(row.result, again.result):
         was, now = (100 * each.result["acc"] for each in (row, again))
-        store.say(f"{row.key} answers otherwise here, {now:.2f}% in place of {was:.2f}%: the new row takes its place.")
+        store.say(
+            f"{row.key} came out otherwise here ({', '.join(differing)}), {now:.2f}% in place of {was:.2f}%: the new "
+            "row takes its place."
+        )
+    else:
+        again = replace(row, arrays=again.arrays)
     store.save(again)
     return again
 

@@ -47,6 +47,11 @@ OWN_DATA = {
 }
 
 
+def model_name(name: str) -> str:
+    """What a page calls a teacher or a reader: its name in the tables, of a folder the last part."""
+    return TEACHER_NAMES.get(name, shown_name(name))
+
+
 def values(row: Row) -> dict[str, float]:
     """The six metrics of the paper's tables for one row."""
     result = row.result
@@ -142,7 +147,7 @@ def compression_table(comparison: Comparison) -> HTML:
                 numbers = [values(row)[metric] for row in rows]
                 cells.append(cell(numbers, metric, printed))
             lines.append(html_table.line(row_head(student, rows[0], reads, largest, seeds.get(len(rows), "")), cells))
-    lines += [failed(TEACHER_NAMES.get(name, shown_name(name)), why) for name, why in comparison.absent.items()]
+    lines += [failed(model_name(name), why) for name, why in comparison.absent.items()]
     lines += overall(comparison) if len(comparison.runs) > 1 else []
     found = html_table.table(caption(comparison), ["", *METRICS.values()], lines, comparison.parameters.demo)
     return HTML(found, failed=comparison.failures) if comparison.failures else found

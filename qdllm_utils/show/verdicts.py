@@ -18,7 +18,7 @@ from qdllm_utils.runs.experiments import STUDENTS
 from qdllm_utils.runs.statistics import accuracy_error
 from qdllm_utils.show import paper
 from qdllm_utils.show.html_table import HTML
-from qdllm_utils.show.tables import READERS, STUDENT_NAMES, TEACHER_NAMES, WIDE_NAMES
+from qdllm_utils.show.tables import READERS, STUDENT_NAMES, WIDE_NAMES, model_name
 from qdllm_utils.texts.teacher_specs import PAPER_TEACHERS
 
 REPRODUCED, WITHIN, NOT, UNTRIED = "reproduced", "within interval", "not reproduced", "not attempted"
@@ -80,9 +80,7 @@ def others_taught(names: list[str], twins: bool) -> str:
 
 def few(names: list[str], twins: bool) -> str:
     """'MiniLM', 'MiniLM and MPNet', 'a twin of OPT-6.7B, MPNet and Qwen'; twins: of the paper's, twins taught."""
-    *before, last = (
-        f"{'a twin of ' if twins and name in PAPER_TEACHERS else ''}{TEACHER_NAMES.get(name, name)}" for name in names
-    )
+    *before, last = (f"{'a twin of ' if twins and name in PAPER_TEACHERS else ''}{model_name(name)}" for name in names)
     return f"{', '.join(before)} and {last}" if before else last
 
 
@@ -147,7 +145,7 @@ def compression(comparison: Comparison) -> Verdict:
 def beside_wide(runs: list[TeacherRun]) -> str:
     """What the students of the paper's size have beside QD-LLM, a sentence; empty where no teacher has any."""
     told = [
-        f"taught by {TEACHER_NAMES.get(run.name, run.name)} "
+        f"taught by {model_name(run.name)} "
         + " and ".join(
             f"{WIDE_NAMES[name]} {mean(r.result['acc'] for r in rows):.1%}" for name, rows in run.wide.items()
         )
